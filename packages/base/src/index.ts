@@ -1,0 +1,6 @@
+export type { Branded } from './branded.ts'
+export { canonicalJson } from './canonical-json.ts'
+export type { Clock } from './clock.ts'
+export { systemClock } from './clock.ts'
+export type { ErrorDefinition, ErrorDetails, ErrorFactory, ErrorOrigin, RetryVerdict } from './errors.ts'
+export { assertNever, CellwayError, defineError, isCellwayError } from './errors.ts'

@@ -1,0 +1,6 @@
+export type { Logger, LoggerOptions } from './logger.ts'
+export { createLogger } from './logger.ts'
+export type { MetricName, MetricRow } from './metric-table.ts'
+export { METRIC_TABLE } from './metric-table.ts'
+export type { Metrics } from './metrics.ts'
+export { createMetrics } from './metrics.ts'
