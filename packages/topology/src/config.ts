@@ -17,6 +17,8 @@ export interface Topology {
 }
 
 export interface CellConfig {
+  /** 0 to 15, part of bucket-carrying ids. By order in the file unless the file says `number`; may not change while the cell exists. */
+  readonly number: number
   readonly region: string
   readonly role: 'active' | 'standby'
   /** Share of the buckets relative to the other active cells. */
@@ -40,10 +42,12 @@ export type KeyType = 'auto' | 'text' | 'integer'
 interface SpaceCommon {
   /** Where a request without a key goes under `missing: primary`; for `single` the first owner. */
   readonly primary?: CellId
+  /** `lower` folds A to Z only; other upper-case letters are refused, because languages and SQL fold them differently. */
   readonly fold: 'none' | 'lower'
   /**
    * `auto`: text, but what looks like a number must be spelled as a canonical unsigned decimal integer.
-   * `integer`: only canonical unsigned decimal integers below 2^64. `text`: any NFC text.
+   * `integer`: only canonical unsigned decimal integers below 2^64. `text`: any NFC text; needed for keys that are
+   * hexadecimal (`0042ae…`, `12e4`), because a few of those look like numbers.
    */
   readonly keyType: KeyType
 }
@@ -52,6 +56,10 @@ export type SpaceConfig =
   | (SpaceCommon & { readonly kind: 'hash'; readonly buckets: number })
   | (SpaceCommon & {
       readonly kind: 'list'
+      /**
+       * For GeoIP, values are ISO 3166-2 codes with the country (`us-hi`) or without (`bj`), in any case. A code without
+       * a country that is one of China's subdivisions means China's.
+       */
       readonly values: readonly string[]
       readonly assign: 'weight' | 'nearest' | Readonly<Record<string, CellId>>
       /** Needed for `assign: nearest` and for the `coordinates` extractor; filled from the built-in table of CN subdivisions where it knows the value. */
@@ -81,8 +89,8 @@ interface RouteCommon {
   readonly match: { readonly host?: string; readonly path: string }
   /** Which of the cell's apps. */
   readonly app: string
-  /** Methods that count as writes. Default: everything but GET, HEAD, OPTIONS. */
-  readonly writes: readonly string[]
+  /** Methods that count as writes; `unsafe` (the default) is everything but GET, HEAD, OPTIONS. */
+  readonly writes: 'unsafe' | readonly string[]
   readonly bodyBytesMax: number
   /** Until the response's headers. */
   readonly timeoutMs: number
@@ -97,7 +105,9 @@ export type RouteConfig =
   | (RouteCommon & {
       readonly kind: 'space'
       readonly space: SpaceId
+      /** In this order; empty for a single space, which needs no key. */
       readonly key: readonly KeyExtractor[]
+      /** Chosen in the file wherever a key can be missing; `reject` where it cannot (single spaces, constants). */
       readonly missing: MissingPolicy
       readonly reads: 'owner' | 'local'
       /** After a write the client's reads go to the owner for this long; 0 = off. Only with `reads: local`. */
@@ -117,9 +127,7 @@ export type MysqlData =
   | { readonly kind: 'local'; readonly table: string }
 
 /** `{key}` in the pattern is the routing key; `*` matches any text. */
-export type RedisData =
-  | { readonly kind: 'space'; readonly key: string; readonly space: SpaceId }
-  | { readonly kind: 'local'; readonly key: string }
+export type RedisData = { readonly kind: 'space'; readonly key: string; readonly space: SpaceId } | { readonly kind: 'local'; readonly key: string }
 
 /** One problem of a configuration; all of them are reported at once. */
 export interface Problem {
@@ -129,4 +137,6 @@ export interface Problem {
   readonly fix: string
 }
 
-export type Checked<Value> = { readonly ok: true; readonly value: Value; readonly warnings: readonly Problem[] } | { readonly ok: false; readonly problems: readonly Problem[] }
+export type Checked<Value> =
+  | { readonly ok: true; readonly value: Value; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
