@@ -1,5 +1,5 @@
 import { createIdGenerator } from '@cellway/topology'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, LogController } from 'fastify'
 import { type ContextOptions, requireContext } from './cellway.ts'
 import type { AppConfig } from './config.ts'
 import { installFailures } from './failures.ts'
@@ -37,7 +37,7 @@ const KEEP_ALIVE_MS = 75_000
 export function buildApp(config: AppConfig, { signingKey, draining }: AppOptions): FastifyInstance {
   const app = fastify({
     logger: { level: process.env.CELLWAY_LOG_LEVEL ?? 'info', base: { service: 'app', cell: config.cell, pid: process.pid } },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
@@ -47,7 +47,7 @@ export function buildApp(config: AppConfig, { signingKey, draining }: AppOptions
     ajv: { customOptions: { removeAdditional: false } }
   })
   const stores = openStores(config, app.log)
-  const newId = createIdGenerator({ cellNumber: config.cellNumber, nowMs: () => Date.now() })
+  const newId = createIdGenerator({ cellNumber: config.cellNumber, nowMs: () => Date.now(), lane: config.instance })
   const deps: AppDeps = { cell: config.cell, signingKey, db: stores.db, redis: stores.redis, newId, userBuckets: config.userBuckets, draining }
 
   installFailures(app)

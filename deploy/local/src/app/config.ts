@@ -5,11 +5,13 @@ export interface AppConfig {
   readonly cell: string
   /** 0 to 15, different in each cell; becomes part of every id this process mints. */
   readonly cellNumber: number
+  /** Which of the cell's instances of this application; each mints other ids. */
+  readonly instance: { readonly index: number; readonly count: number }
   readonly host: string
   readonly port: number
   readonly mysql: { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string }
   readonly redis: { readonly host: string; readonly port: number }
-  /** The key the gateways sign contexts with; the whole file, without white space around it. */
+  /** The key the gateways sign contexts with. */
   readonly signingKeyFile: string
   /** Buckets of the space `users`; order numbers carry one. At most 1024, which is what fits into an id. */
   readonly userBuckets: number
@@ -25,9 +27,12 @@ export function readConfig(file: string): AppConfig {
   const top = readObject(file, problems)
   const mysql = section(top, 'mysql', problems)
   const redis = section(top, 'redis', problems)
+  const instance = section({ instance: { index: 0, count: 1 }, ...top }, 'instance', problems)
+  const instances = integer(instance, 'instance.count', { min: 1, max: 16 }, problems)
   const config: AppConfig = {
     cell: text(top, 'cell', problems),
     cellNumber: integer(top, 'cellNumber', { min: 0, max: 15 }, problems),
+    instance: { index: integer(instance, 'instance.index', { min: 0, max: instances - 1 }, problems), count: instances },
     host: text(top, 'host', problems, '127.0.0.1'),
     port: integer(top, 'port', { min: 0, max: 65535 }, problems),
     mysql: {
@@ -42,16 +47,18 @@ export function readConfig(file: string): AppConfig {
     userBuckets: integer(top, 'userBuckets', { min: 1, max: 1024, fallback: 1024 }, problems),
     drainMs: integer(top, 'drainMs', { min: 0, max: 60_000, fallback: 1000 }, problems)
   }
-  problems.push(...unknownFields(top, '', config), ...unknownFields(mysql, 'mysql.', config.mysql), ...unknownFields(redis, 'redis.', config.redis))
+  problems.push(...unknownFields(top, '', config), ...unknownFields(instance, 'instance.', config.instance))
+  problems.push(...unknownFields(mysql, 'mysql.', config.mysql), ...unknownFields(redis, 'redis.', config.redis))
   if (problems.length > 0) throw configInvalid({ file, problems })
   return Object.freeze(config)
 }
 
-/** @throws APP_CONFIG_INVALID when the file is missing or too short to be a key. */
+/** At least 32 bytes; 64 and more hex digits are read as hex, anything else as text, as gateways do it. @throws APP_CONFIG_INVALID */
 export function readSigningKey(file: string): Buffer {
-  const key = readFileSync(file, 'utf8').trim()
-  if (key.length < 32) throw configInvalid({ file, problems: ['the signing key needs at least 32 characters; make one with: openssl rand -hex 32'] })
-  return Buffer.from(key, 'utf8')
+  const text = readFileSync(file, 'utf8').trim()
+  const key = /^[0-9a-f]{64,}$/i.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'utf8')
+  if (key.length < 32) throw configInvalid({ file, problems: ['the signing key needs at least 32 bytes; make one with: openssl rand -hex 32'] })
+  return key
 }
 
 function readObject(file: string, problems: string[]): Row {

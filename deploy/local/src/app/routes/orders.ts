@@ -72,7 +72,7 @@ export function orderRoutes(app: FastifyInstance, { db, newId, userBuckets }: Ap
       const { id } = request.params
       requireKey(request, id)
       const { limit, before = MAX_ID } = request.query
-      const orders = await db.rows<Order>(`${SELECT} WHERE user_id = ? AND order_no < ? ORDER BY order_no DESC LIMIT ?`, [id, before, limit])
+      const orders = await db.rows<Order>(`${SELECT} WHERE user_id = ? AND order_no < ? ORDER BY order_no DESC LIMIT ?`, [id, before, String(limit)])
       return { orders }
     }
   )

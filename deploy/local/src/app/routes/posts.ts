@@ -29,7 +29,7 @@ export function postRoutes(app: FastifyInstance, { db, newId }: AppDeps): void {
       const { limit, before = '9223372036854775807' } = request.query
       const posts = await db.rows<Post>(
         'SELECT id, business, author, title, body, created_at AS createdAt FROM posts WHERE business = ? AND id < ? ORDER BY id DESC LIMIT ?',
-        [requireBucket(request), before, limit]
+        [requireBucket(request), before, String(limit)]
       )
       return { posts }
     }

@@ -28,7 +28,7 @@ export function shopRoutes(app: FastifyInstance, { db, newId }: AppDeps): void {
       const { limit, before = '9223372036854775807' } = request.query
       const shops = await db.rows<Shop>(
         'SELECT id, area, name, address, created_at AS createdAt FROM shops WHERE area = ? AND id < ? ORDER BY id DESC LIMIT ?',
-        [area, before, limit]
+        [area, before, String(limit)]
       )
       return { area, shops }
     }
