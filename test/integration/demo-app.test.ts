@@ -1,42 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { bucketOfKey, decodeBucketId, encodeContext, type RequestContext } from '@cellway/topology'
+import { bucketOfKey, decodeBucketId } from '@cellway/topology'
 import { Redis } from 'ioredis'
 import { createConnection } from 'mysql2/promise'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { WebSocket } from 'ws'
-import { freePort, type MariadbServer, startMariadb, startRedis, type TestServer } from './servers.ts'
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const KEY_HEX = 'b3'.repeat(32)
-const SIGNING_KEY = Buffer.from(KEY_HEX, 'hex')
-
-interface Answer {
-  readonly status: number
-  readonly notExecuted: string | string[] | undefined
-  // biome-ignore lint/suspicious/noExplicitAny: the answers' shapes are what the tests look at
-  readonly body: any
-}
-
-interface App extends AsyncDisposable {
-  readonly url: string
-  readonly process: ChildProcess
-  /** Sends as the gateway of `beijing` would after it has routed by `context`. */
-  send(method: string, path: string, context?: Partial<RequestContext>, body?: unknown): Promise<Answer>
-}
-
-interface Fixture extends AsyncDisposable {
-  readonly mysql: MariadbServer
-  readonly redis: TestServer
-  startApp(): Promise<App>
-}
+import { type App, areaContext, fetchAnswer, ROOT, signed, spawnApp, startStores, userContext } from './demo-app-fixture.ts'
+import { freePort, type MariadbServer, type TestServer } from './servers.ts'
 
 t.test('demo application', async (t) => {
   await using fixture = await startStores()
@@ -275,84 +249,4 @@ async function longConnections(t: Test, app: App): Promise<void> {
   socket.close()
   const [error] = await once(new WebSocket(url, { headers: { 'x-cellway-cell': 'shanghai' } }), 'error')
   t.match(error.message, '421')
-}
-
-function userContext(id: string): RequestContext {
-  return { cell: 'beijing', space: 'users', bucket: String(bucketOfKey(id, 1024)), epoch: 1, key: id, hop: { count: 0, from: undefined } }
-}
-
-function areaContext(area: string): RequestContext {
-  return { cell: 'beijing', space: 'areas', bucket: area, epoch: 1, key: area, hop: { count: 0, from: undefined } }
-}
-
-function signed(context: Partial<RequestContext>, signingKey = SIGNING_KEY): string[] {
-  const complete = {
-    cell: 'beijing',
-    space: undefined,
-    bucket: undefined,
-    epoch: undefined,
-    key: undefined,
-    hop: { count: 0, from: undefined },
-    ...context
-  }
-  return [...encodeContext(complete, { signingKey, expiresAtSeconds: Math.floor(Date.now() / 1000) + 30 })]
-}
-
-async function fetchAnswer(url: string, method: string, path: string, headers: string[], body?: string): Promise<Answer> {
-  const response = await request(url + path, { method: method as 'GET', headers, body: body ?? null })
-  const text = await response.body.text()
-  return { status: response.statusCode, notExecuted: response.headers['x-cellway-not-executed'], body: JSON.parse(text) }
-}
-
-async function startStores(): Promise<Fixture> {
-  await using started = new AsyncDisposableStack()
-  const mysql = started.use(await startMariadb())
-  const redis = started.use(await startRedis())
-  const connection = await createConnection({ host: mysql.host, port: mysql.port, user: mysql.user, multipleStatements: true })
-  for (const file of ['schema.sql', 'seed.sql', 'seed.sql']) await connection.query(await readFile(join(ROOT, 'deploy/local', file), 'utf8'))
-  await connection.end()
-  const folder = await mkdtemp(join(tmpdir(), 'cellway-app-'))
-  const owned = started.move()
-  return { mysql, redis, startApp: () => spawnApp(folder, mysql.port, redis.port), [Symbol.asyncDispose]: () => owned.disposeAsync() }
-}
-
-async function spawnApp(folder: string, mysqlPort: number, redisPort: number): Promise<App> {
-  const file = join(folder, 'app.json')
-  const signingKeyFile = join(folder, 'signing.key')
-  await writeFile(signingKeyFile, `${KEY_HEX}\n`)
-  const mysql = { host: '127.0.0.1', port: mysqlPort, user: 'root', password: '', database: 'shop' }
-  const redis = { host: '127.0.0.1', port: redisPort }
-  await writeFile(file, JSON.stringify({ cell: 'beijing', cellNumber: 3, host: '127.0.0.1', port: 0, mysql, redis, signingKeyFile, drainMs: 400 }))
-  const child = spawn(process.execPath, [join(ROOT, 'deploy/local/src/app/main.ts'), '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const url = await listeningUrl(child)
-  return {
-    url,
-    process: child,
-    send: (method, path, context, body) => {
-      const headers = context === undefined ? [] : signed(context)
-      if (body !== undefined) headers.push('content-type', 'application/json')
-      return fetchAnswer(url, method, path, headers, body === undefined ? undefined : JSON.stringify(body))
-    },
-    [Symbol.asyncDispose]: async () => {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM')
-        await Promise.race([once(child, 'exit'), sleep(15_000, undefined, { ref: false }).then(() => child.kill('SIGKILL'))])
-      }
-      await rm(folder, { recursive: true, force: true })
-    }
-  }
-}
-
-/** The process says where it listens in its log; every other line is dropped, so that the pipe never fills. */
-async function listeningUrl(child: ChildProcess): Promise<string> {
-  const { stdout } = child
-  if (stdout === null) throw new Error('stdout is not a pipe')
-  const lines = createInterface({ input: stdout })
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`the application ended with ${code}`)))
-    lines.on('line', (line) => {
-      const entry: { msg?: string; url?: string } = JSON.parse(line)
-      if (entry.msg === 'app listening' && entry.url !== undefined) resolve(entry.url)
-    })
-  })
 }
