@@ -5,6 +5,8 @@ export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly labels: readonly string[]
+  /** How values of several processes of one service become one; counters and most gauges add up. */
+  readonly aggregate?: 'sum' | 'min' | 'max'
   /** Upper bounds, in the unit of the name. */
   readonly buckets?: readonly number[]
 }
@@ -35,6 +37,7 @@ export const METRIC_TABLE = [
   {
     name: 'cellway_gateway_upstream_up',
     type: 'gauge',
+    aggregate: 'min',
     help: '1 while the instance takes requests (probe good and breaker closed)',
     labels: ['cell', 'app', 'instance']
   },
@@ -52,7 +55,7 @@ export const METRIC_TABLE = [
     help: 'WebSockets and event streams closed because their bucket moved',
     labels: ['kind']
   },
-  { name: 'cellway_gateway_snapshot_version', type: 'gauge', help: 'Version of the adopted snapshot', labels: [] },
+  { name: 'cellway_gateway_snapshot_version', type: 'gauge', aggregate: 'min', help: 'Version of the adopted snapshot', labels: [] },
   {
     name: 'cellway_gateway_snapshot_age_seconds',
     type: 'gauge',

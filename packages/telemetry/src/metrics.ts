@@ -36,7 +36,7 @@ function makeMetric(row: MetricRow, registry: Registry): Counter | Gauge | Histo
     case 'counter':
       return new Counter(common)
     case 'gauge':
-      return new Gauge(common)
+      return new Gauge({ ...common, ...(row.aggregate === undefined ? {} : { aggregator: row.aggregate }) })
     case 'histogram':
       return new Histogram({ ...common, buckets: [...(row.buckets ?? [])] })
   }

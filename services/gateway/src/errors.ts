@@ -121,6 +121,13 @@ export const ownerUnsettled = defineError<{ attempts: number }>({
   origin: 'operator',
   retry: 'later'
 })
+export const notOwnerHere = defineError<{ cell: string }>({
+  code: 'GW_NOT_OWNER',
+  message: 'The app of this cell refused the request as not its own, and did nothing',
+  statusCode: 421,
+  origin: 'operator',
+  retry: 'after-change'
+})
 export const noUpstream = defineError<{ cell: string; app: string; reason: string }>({
   code: 'GW_NO_UPSTREAM',
   message: 'No healthy instance can take this request',

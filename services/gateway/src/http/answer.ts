@@ -1,0 +1,77 @@
+import { type OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { CellwayError } from '@cellway/base'
+import type { Exchange } from '../phases/exchange.ts'
+import type { UpstreamHead } from './response-headers.ts'
+
+const SERVED_BY = 'x-cellway-served-by'
+
+/** Passes the upstream's head on, scrubbed, with the cell that served. A request whose body is still coming ends its connection. */
+export function answerHead(exchange: Exchange, head: UpstreamHead, { closing }: { readonly closing: boolean }): void {
+  const headers = head.headers
+  headers.push(SERVED_BY, exchange.servedBy ?? '')
+  exchange.statusCode = head.statusCode
+  if (exchange.response instanceof ServerResponse) {
+    // Bytes of the body that nobody reads would be taken for the next request.
+    if (closing || !exchange.request.complete) headers.push('connection', 'close')
+    exchange.response.writeHead(head.statusCode, headers)
+  } else {
+    exchange.response.writeHead(head.statusCode, asObject(headers))
+  }
+}
+
+/** @returns false when the client reads more slowly than the instance writes: stop until `drain`. */
+export function writeAnswer(exchange: Exchange, chunk: Buffer): boolean {
+  const { response } = exchange
+  return response instanceof ServerResponse ? response.write(chunk) : response.write(chunk)
+}
+
+export function endAnswer(exchange: Exchange): void {
+  exchange.response.end()
+}
+
+/** The body of every refusal of ours: a code to match on, a sentence to read, and whether to try again. */
+export function refusalBody(error: CellwayError, requestId: string): string {
+  return JSON.stringify({ error: { ...error.toJSON(), requestId } })
+}
+
+/** Answers with an error of ours. If an answer has begun already, only the end of the connection can tell the client. */
+export function refuse(exchange: Exchange, error: CellwayError, { closing }: { readonly closing: boolean }): void {
+  const { response, request } = exchange
+  exchange.error = error
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  exchange.statusCode = error.statusCode
+  const body = refusalBody(error, exchange.requestId)
+  const headers: string[] = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body)), 'cache-control', 'no-store']
+  if (error.retry === 'later') headers.push('retry-after', '1')
+  if (error.statusCode === 421) headers.push('x-cellway-not-executed', '1')
+  if (response instanceof ServerResponse) {
+    if (closing || !request.complete || isProtocolError(error)) headers.push('connection', 'close')
+    response.writeHead(error.statusCode, headers)
+    response.end(request.method === 'HEAD' ? undefined : body)
+    // Read what is still coming for as long as the socket lives, so that the client gets our answer and not a reset.
+    request.resume()
+  } else {
+    response.writeHead(error.statusCode, asObject(headers))
+    if (request.method === 'HEAD') response.end()
+    else response.end(body)
+  }
+}
+
+/** After a request that could be read in two ways, nothing on that connection can be trusted. */
+function isProtocolError(error: CellwayError): boolean {
+  return error.origin === 'client' && error.code.startsWith('GW_') && error.code !== 'GW_RATE_LIMITED'
+}
+
+function asObject(headers: readonly string[]): OutgoingHttpHeaders {
+  const object: Record<string, string | string[]> = Object.create(null)
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = (headers[at] ?? '').toLowerCase()
+    const value = headers[at + 1] ?? ''
+    const before = object[name]
+    object[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value]
+  }
+  return object
+}

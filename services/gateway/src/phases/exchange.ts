@@ -1,0 +1,55 @@
+import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { CellwayError } from '@cellway/base'
+import type { Classification, Verdict } from '@cellway/topology'
+import type { ValidHead } from '../http/head.ts'
+import type { ClientRequest, RequestBody } from '../http/request-body.ts'
+import type { Instance } from '../upstream/instance.ts'
+
+export type ClientResponse = ServerResponse | Http2ServerResponse
+
+/** Why a request that came from another gateway is trusted: its signed context. */
+export interface VerifiedHop {
+  readonly from: string
+  readonly space: string | undefined
+  readonly bucket: string | undefined
+  readonly key: string | undefined
+}
+
+/** One request on its way through the phases. Each phase adds what it found; nothing is taken back. */
+export interface Exchange {
+  readonly request: ClientRequest
+  readonly response: ClientResponse
+  readonly wire: 'h1' | 'h2'
+  readonly startedMs: number
+  requestId: string
+  clientIp: string
+  head: ValidHead | undefined
+  hop: VerifiedHop | undefined
+  classification: Classification | undefined
+  /** Public name of the bucket, if there is one. */
+  bucket: string | undefined
+  verdict: Verdict | undefined
+  /** Version of the snapshot that the verdict stands on. */
+  judgedVersion: number
+  body: RequestBody | undefined
+  readonly tried: Instance[]
+  attempts: number
+  rejudged: number
+  heldMs: number
+  /** What the upstream may have received: decides whether anything may be sent again. */
+  sent: 'nothing' | 'unknown'
+  error: CellwayError | undefined
+  statusCode: number
+  /** The cell that served it, once known. */
+  servedBy: string | undefined
+  /** The client is gone; whoever waits for it stops. */
+  gone: boolean
+  /** Ends the phase that waits now (hold, forward). */
+  cancel: (() => void) | undefined
+}
+
+/** `space/bucket` for logs, metrics and counters; `''` without a bucket. */
+export function bucketLabel(exchange: Exchange): string {
+  return exchange.classification?.kind === 'bucket' ? `${exchange.classification.space}/${exchange.bucket}` : ''
+}

@@ -1,0 +1,118 @@
+import { type CellwayError, isCellwayError } from '@cellway/base'
+import type { RequestContext, Verdict } from '@cellway/topology'
+import type { DataPlane } from '../data-plane.ts'
+import { noUpstream, upstreamFailed, upstreamTimeout } from '../errors.ts'
+import type { ValidHead } from '../http/head.ts'
+import { readRequestBody } from '../http/request-body.ts'
+import { upstreamHeaders } from '../http/request-headers.ts'
+import { GATEWAY_APP } from '../upstream/directory.ts'
+import type { Instance } from '../upstream/instance.ts'
+import { Attempt } from './attempt.ts'
+import type { Routed } from './classify.ts'
+import type { Exchange } from './exchange.ts'
+
+export type Forwarding = Extract<Verdict, { readonly kind: 'local' | 'hop' }>
+
+export type Outcome =
+  | { readonly kind: 'answered' }
+  /** 421 with the promise that nothing was done. */
+  | { readonly kind: 'not-executed' }
+  /** Nothing of an answer has reached the client. */
+  | { readonly kind: 'failed'; readonly error: CellwayError; readonly sent: 'nothing' | 'unknown' }
+  | { readonly kind: 'gone' }
+
+/**
+ * Phase 5: one attempt at one instance. Sent afterwards: nothing if the connection failed, unknown otherwise.
+ * @throws GW_NO_UPSTREAM, GW_BODY_TOO_LARGE, GW_BAD_REQUEST (from the body)
+ */
+export async function forward(plane: DataPlane, exchange: Exchange, classification: Routed, verdict: Forwarding): Promise<Outcome> {
+  const cell = verdict.kind === 'local' ? plane.selfCell : verdict.cell
+  const app = verdict.kind === 'local' ? classification.route.app : GATEWAY_APP
+  const instance = pickInstance(plane, exchange, cell, app)
+  exchange.servedBy = cell
+  const head = exchange.head as ValidHead
+  if (exchange.body === undefined) {
+    if (head.expectContinue) exchange.response.writeContinue()
+    exchange.body = await readRequestBody(exchange.request, head, {
+      replayBytesMax: plane.config.limits.replayBytesMax,
+      bytesMax: classification.route.bodyBytesMax
+    })
+    if (exchange.gone) return { kind: 'gone' }
+  }
+  exchange.attempts += 1
+  exchange.tried.push(instance)
+  return dispatch(plane, exchange, classification, verdict, instance)
+}
+
+function pickInstance(plane: DataPlane, exchange: Exchange, cell: string, app: string): Instance {
+  const instance = plane.directory.pick(cell, app, plane.clock.monotonicMs(), exchange.tried)
+  if (instance !== undefined) return instance
+  const reason = plane.directory.has(cell, app) ? 'every instance is down or its breaker is open' : 'the topology names no instance'
+  throw noUpstream({ cell, app, reason })
+}
+
+function dispatch(plane: DataPlane, exchange: Exchange, classification: Routed, verdict: Forwarding, instance: Instance): Promise<Outcome> {
+  const { promise, resolve } = Promise.withResolvers<Outcome>()
+  const head = exchange.head as ValidHead
+  const body = exchange.body
+  const bytes = body?.kind === 'whole' ? body.bytes : null
+  const contentLength = body?.kind === 'whole' ? body.bytes.length : body?.kind === 'stream' ? body.contentLength : undefined
+  const context = plane.signer.headers(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
+  const attempt = new Attempt({ plane, exchange, classification, instance, settle: resolve })
+  const headers = upstreamHeaders(head, context, facts(exchange), contentLength)
+  exchange.cancel = () => attempt.abandon()
+  instance.onSend(plane.clock.monotonicMs())
+  try {
+    instance.pool.dispatch(
+      {
+        method: head.method as 'GET',
+        path: head.query === '' ? head.path : `${head.path}?${head.query}`,
+        headers,
+        body: body?.kind === 'stream' ? body.stream : bytes,
+        headersTimeout: classification.route.timeoutMs,
+        ...(wantsEvents(head) ? { bodyTimeout: 0 } : {})
+      },
+      attempt
+    )
+  } catch (error) {
+    // What undici itself refuses never reached a connection; our own validation should have been stricter.
+    attempt.onRefused(error)
+  }
+  return promise
+}
+
+/** The context headers of one request, as the next process will see them. */
+export function requestContext(plane: DataPlane, exchange: Exchange, verdict: Forwarding, cell: string): RequestContext {
+  const hop = verdict.kind === 'hop' ? { count: 1, from: plane.selfCell } : { count: 0, from: undefined }
+  const { classification, bucket } = exchange
+  if (classification?.kind !== 'bucket') return { cell, space: undefined, bucket: undefined, epoch: undefined, key: undefined, hop }
+  return { cell, space: classification.space, bucket, epoch: verdict.epoch, key: classification.key, hop }
+}
+
+export function facts(exchange: Exchange): Parameters<typeof upstreamHeaders>[2] {
+  const encrypted = 'encrypted' in exchange.request.socket && exchange.request.socket.encrypted === true
+  // Behind a hop the entry gateway knows the protocol; it has told us in a header that only it may set.
+  const told = exchange.hop === undefined ? undefined : exchange.head?.rebuilt?.get('x-forwarded-proto')
+  return {
+    clientIp: exchange.clientIp,
+    protocol: told === 'https' || (told === undefined && encrypted) ? 'https' : 'http',
+    requestId: exchange.requestId
+  }
+}
+
+/** Event streams may be silent for as long as they like. */
+function wantsEvents(head: ValidHead): boolean {
+  for (let at = 0; at < head.headers.length; at += 2) {
+    if (head.headers[at]?.toLowerCase() === 'accept') return head.headers[at + 1]?.includes('text/event-stream') === true
+  }
+  return false
+}
+
+/** Sorts what undici reports. Only before `onRequestStart` is it certain that nothing was sent. */
+export function attemptError(error: unknown, cell: string, sent: 'nothing' | 'unknown', timeoutMs: number): CellwayError {
+  if (isCellwayError(error)) return error
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'UNKNOWN'
+  const executed = sent === 'nothing' ? 'no' : 'unknown'
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return upstreamTimeout({ cell, timeoutMs, executed }, { cause: error })
+  return upstreamFailed({ cell, reason: code, executed }, { cause: error })
+}

@@ -1,0 +1,127 @@
+import { open, readFile, rename } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ControlClient } from '@cellway/client'
+import type { Logger } from '@cellway/telemetry'
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from '@cellway/topology'
+
+/** Pause between looks at the file when there is no control plane to watch. */
+const FILE_POLL_MS = 500
+
+export interface SnapshotKeeperOptions {
+  readonly file: string
+  readonly client: ControlClient | undefined
+  readonly member: string
+  readonly cell: string
+  readonly log: Logger
+  readonly signal: AbortSignal
+  /** Called in order, with newer and newer snapshots only. */
+  readonly onSnapshot: (snapshot: Snapshot, text: string) => void
+}
+
+export interface SnapshotKeeper {
+  /** Milliseconds since control last confirmed the snapshot; since the file was read, without control. */
+  ageMs(): number
+  connected(): boolean
+  current(): Snapshot | undefined
+  /** Runs until the signal ends it. */
+  readonly done: Promise<void>
+}
+
+/**
+ * Keeps the newest snapshot: first from the file, so that a start needs nobody; then from control, each one written to the file
+ * before it is passed on, so that a restart never goes back behind what was already acted upon.
+ */
+export async function keepSnapshot(options: SnapshotKeeperOptions): Promise<SnapshotKeeper> {
+  let current: Snapshot | undefined
+  let confirmedMs = performance.now()
+  let connected = false
+  const adopt = (snapshot: Snapshot, text: string): void => {
+    current = snapshot
+    confirmedMs = performance.now()
+    options.onSnapshot(snapshot, text)
+  }
+  const first = await readSnapshotFile(options)
+  if (first !== undefined) adopt(first.snapshot, first.text)
+  const { client } = options
+  const done =
+    client === undefined
+      ? pollFile(options, () => current?.version ?? 0, adopt)
+      : watchControl(
+          options,
+          client,
+          () => current?.version ?? 0,
+          adopt,
+          (state) => {
+            connected = state
+            if (state) confirmedMs = performance.now()
+          }
+        )
+  return {
+    ageMs: () => performance.now() - confirmedMs,
+    connected: () => connected,
+    current: () => current,
+    done
+  }
+}
+
+type Adopt = (snapshot: Snapshot, text: string) => void
+
+async function watchControl(
+  { file, member, cell, log, signal }: SnapshotKeeperOptions,
+  client: ControlClient,
+  have: () => number,
+  adopt: Adopt,
+  onConnected: (connected: boolean) => void
+): Promise<void> {
+  const snapshots = client.watchSnapshots({
+    have: have(),
+    member,
+    kind: 'gateway',
+    cell,
+    signal,
+    onState: (state) => onConnected(state.connected)
+  })
+  for await (const snapshot of snapshots) {
+    if (snapshot.version <= have()) continue
+    const text = encodeSnapshot(snapshot)
+    await writeSnapshotFile(file, text).catch((error: unknown) => {
+      // Going on with the newer one matters more than a restart that may find an older file.
+      log.error({ err: error, file }, 'writing the snapshot file failed')
+    })
+    adopt(snapshot, text)
+  }
+}
+
+async function pollFile(options: SnapshotKeeperOptions, have: () => number, adopt: Adopt): Promise<void> {
+  const { signal } = options
+  while (!signal.aborted) {
+    await delay(FILE_POLL_MS, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return
+    const found = await readSnapshotFile(options)
+    if (found !== undefined && found.snapshot.version > have()) adopt(found.snapshot, found.text)
+  }
+}
+
+async function readSnapshotFile({ file, log }: SnapshotKeeperOptions): Promise<{ snapshot: Snapshot; text: string } | undefined> {
+  try {
+    const text = await readFile(file, 'utf8')
+    return { snapshot: decodeSnapshot(text), text }
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    if (!missing) log.error({ err: error, file }, 'snapshot file is not usable')
+    return undefined
+  }
+}
+
+/** Whole or not at all: written beside, synced, then renamed over. */
+async function writeSnapshotFile(file: string, text: string): Promise<void> {
+  const beside = `${file}.next`
+  const handle = await open(beside, 'w', 0o600)
+  try {
+    await handle.writeFile(text)
+    await handle.datasync()
+  } finally {
+    await handle.close()
+  }
+  await rename(beside, file)
+}

@@ -1,0 +1,60 @@
+import type { Duplex } from 'node:stream'
+import type { DataPlane } from '../data-plane.ts'
+import { FrameBoundary, goingAwayFrame } from '../http/websocket-frames.ts'
+import type { Routed } from '../phases/classify.ts'
+import type { Exchange } from '../phases/exchange.ts'
+
+/** How long a close frame waits for the end of a frame that the instance is still writing. */
+const CLOSE_WAIT_MS = 2_000
+
+export interface TunnelEnds {
+  readonly client: Duplex
+  readonly upstream: Duplex
+  /** Bytes that came right behind the client's request. */
+  readonly first: Buffer
+  readonly classification: Routed
+  readonly servedBy: string
+}
+
+/** Joins both sockets with back-pressure; ends with 1001 at a frame boundary when the bucket moves or the gateway drains. */
+export function tunnel(plane: DataPlane, exchange: Exchange, { client, upstream, first, classification, servedBy }: TunnelEnds): void {
+  const boundary = new FrameBoundary()
+  let closing: 'moved' | 'draining' | undefined
+  const sayGoodbye = (): void => {
+    upstream.destroy()
+    client.end(goingAwayFrame(closing === 'moved' ? 'moved to another cell' : 'gateway is restarting'))
+  }
+  const remove = plane.streams.add({
+    kind: 'websocket',
+    space: classification.kind === 'bucket' ? classification.space : undefined,
+    bucket: exchange.bucket,
+    servedBy,
+    close: (reason) => {
+      closing = reason
+      if (boundary.atBoundary) sayGoodbye()
+      else setTimeout(() => end(), CLOSE_WAIT_MS).unref()
+    }
+  })
+  const end = (): void => {
+    remove()
+    client.destroy()
+    upstream.destroy()
+  }
+  upstream.on('data', (chunk: Buffer) => {
+    boundary.push(chunk)
+    if (!client.write(chunk)) {
+      upstream.pause()
+      client.once('drain', () => upstream.resume())
+    }
+    if (closing !== undefined && boundary.atBoundary) sayGoodbye()
+  })
+  upstream.on('end', () => client.end())
+  upstream.on('error', end).on('close', () => {
+    remove()
+    if (closing === undefined) client.end()
+  })
+  client.on('error', end).on('close', end)
+  if (first.length > 0) upstream.write(first)
+  client.pipe(upstream)
+  plane.log.debug({ requestId: exchange.requestId, servedBy }, 'websocket open')
+}
