@@ -1,0 +1,5 @@
+export type * from './api.ts'
+export type { CallOptions, ControlClient, ControlClientOptions } from './client.ts'
+export { createControlClient } from './client.ts'
+export type { WatchOptions, WatchState, WatchTuning } from './watch.ts'
+export { findLoweredEpoch } from './watch.ts'
