@@ -11,15 +11,17 @@ export interface IndexedRoute {
 /** One trie of path segments per class of hosts; each node knows the earliest route below it, so that first match wins without trying all. */
 export interface RouteIndex {
   readonly exactHosts: ReadonlyMap<string, Node>
-  /** By the part after `*`, as in `.example.com`. The longest one that fits decides; it holds the routes of the shorter ones too. */
-  readonly hostSuffixes: ReadonlyMap<string, Node>
+  /** By the part after `*`, as in `.example.com`, longest first. The first that fits decides; it holds the routes of the shorter ones too. */
+  readonly hostSuffixes: readonly { readonly suffix: string; readonly node: Node }[]
   readonly anyHost: Node
 }
 
 interface Node {
   readonly literals: Map<string, Node>
+  /** Set while there is one literal only: comparing in place spares cutting the segment out. */
+  only: { readonly text: string; readonly node: Node } | undefined
   any: Node | undefined
-  /** Order of the first route that ends here; Infinity if none does. */
+  /** Order of the first route that ends here; NONE if none does. */
   endOrder: number
   /** Order of the first route with `/**` here. */
   tailOrder: number
@@ -27,47 +29,57 @@ interface Node {
   earliest: number
 }
 
-const NONE = Number.POSITIVE_INFINITY
+/** A small integer, which the engine compares faster than Infinity. */
+const NONE = 0x3fffffff
 
 export function buildRouteIndex(routes: readonly IndexedRoute[]): RouteIndex {
   const hosts = new Set(routes.flatMap(({ config }) => config.match.host ?? []))
   const exactHosts = new Map<string, Node>()
-  const hostSuffixes = new Map<string, Node>()
+  const hostSuffixes: { suffix: string; node: Node }[] = []
   for (const host of hosts) {
     const node = buildTrie(routes, host)
-    if (host.startsWith('*.')) hostSuffixes.set(host.slice(1), node)
+    if (host.startsWith('*.')) hostSuffixes.push({ suffix: host.slice(1), node })
     else exactHosts.set(host, node)
   }
+  hostSuffixes.sort((a, b) => b.suffix.length - a.suffix.length)
   return { exactHosts, hostSuffixes, anyHost: buildTrie(routes, undefined) }
 }
 
 /** The order of the first route that matches, or -1. `path` is raw; each segment is decoded once before it is compared. */
 export function findRoute(index: RouteIndex, host: string, path: string): number {
-  const root = index.exactHosts.get(host) ?? (index.hostSuffixes.size === 0 ? index.anyHost : bySuffix(index, host))
-  const order = search(root, path, 1, NONE)
+  const root = index.exactHosts.get(host) ?? bySuffix(index, host)
+  const order = path.includes('%') ? search(root, { path, decode: true }, 1, NONE) : search(root, { path, decode: false }, 1, NONE)
   return order === NONE ? -1 : order
 }
 
-function bySuffix(index: RouteIndex, host: string): Node {
-  for (let dot = host.indexOf('.', 1); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-    const node = index.hostSuffixes.get(host.slice(dot))
-    if (node !== undefined) return node
-  }
-  return index.anyHost
+function bySuffix({ hostSuffixes, anyHost }: RouteIndex, host: string): Node {
+  for (const { suffix, node } of hostSuffixes) if (host.length > suffix.length && host.endsWith(suffix)) return node
+  return anyHost
 }
 
-function search(node: Node, path: string, from: number, best: number): number {
+interface Sought {
+  readonly path: string
+  readonly decode: boolean
+}
+
+function search(node: Node, sought: Sought, from: number, best: number): number {
   if (node.earliest >= best) return best
-  let found = Math.min(best, node.tailOrder)
-  if (from > path.length) return Math.min(found, node.endOrder)
+  const { path } = sought
+  let found = node.tailOrder < best ? node.tailOrder : best
+  if (from > path.length) return node.endOrder < found ? node.endOrder : found
   if (node.literals.size === 0 && node.any === undefined) return found
   const slash = path.indexOf('/', from)
   const end = slash === -1 ? path.length : slash
-  const raw = path.slice(from, end)
-  const literal = node.literals.get(raw.includes('%') ? decodedSegment(raw) : raw)
-  if (literal !== undefined) found = search(literal, path, end + 1, found)
-  if (node.any !== undefined && end > from) found = search(node.any, path, end + 1, found)
+  const literal = literalAt(node, sought, from, end)
+  if (literal !== undefined) found = search(literal, sought, end + 1, found)
+  if (node.any !== undefined && end > from) found = search(node.any, sought, end + 1, found)
   return found
+}
+
+function literalAt(node: Node, { path, decode }: Sought, from: number, end: number): Node | undefined {
+  if (decode) return node.literals.get(decodedSegment(path.slice(from, end)))
+  if (node.only === undefined) return node.literals.get(path.slice(from, end))
+  return node.only.text.length === end - from && path.startsWith(node.only.text, from) ? node.only.node : undefined
 }
 
 /** A segment that cannot be decoded equals no literal. */
@@ -96,7 +108,7 @@ function buildTrie(routes: readonly IndexedRoute[], host: string | undefined): N
 }
 
 function createNode(): Node {
-  return { literals: new Map(), any: undefined, endOrder: NONE, tailOrder: NONE, earliest: NONE }
+  return { literals: new Map(), only: undefined, any: undefined, endOrder: NONE, tailOrder: NONE, earliest: NONE }
 }
 
 function literalChild(node: Node, text: string): Node {
@@ -104,6 +116,7 @@ function literalChild(node: Node, text: string): Node {
   if (known !== undefined) return known
   const child = createNode()
   node.literals.set(text, child)
+  node.only = node.literals.size === 1 ? { text, node: child } : undefined
   return child
 }
 
