@@ -1,6 +1,6 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ControlClient } from '@cellway/client'
+import type { ControlClient, WatchState } from '@cellway/client'
 import type { Logger } from '@cellway/telemetry'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '@cellway/topology'
 
@@ -42,20 +42,20 @@ export async function keepSnapshot(options: SnapshotKeeperOptions): Promise<Snap
   }
   const first = await readSnapshotFile(options)
   if (first !== undefined) adopt(first.snapshot, first.text)
-  const { client } = options
-  const done =
-    client === undefined
-      ? pollFile(options, () => current?.version ?? 0, adopt)
-      : watchControl(
-          options,
-          client,
-          () => current?.version ?? 0,
-          adopt,
-          (state) => {
-            connected = state
-            if (state) confirmedMs = performance.now()
-          }
-        )
+  const { client, log } = options
+  const onState = (state: WatchState): void => {
+    if (state.kind === 'connecting') return
+    if (state.kind === 'connected' || state.kind === 'confirmed') {
+      if (!connected) log.info({ url: state.url }, 'control connected')
+      connected = true
+      if (state.kind === 'confirmed' && state.version === current?.version) confirmedMs = performance.now()
+    } else if (state.kind === 'disconnected') {
+      if (connected || current === undefined)
+        log.warn({ url: state.url, err: state.error, retryInMs: state.retryInMs }, 'control is away; the snapshot in force stays')
+      connected = false
+    } else log.error(state, 'control offered a snapshot that is not adopted; the one in force stays')
+  }
+  const done = client === undefined ? pollFile(options, () => current, adopt) : watchControl(options, client, () => current, adopt, onState)
   return {
     ageMs: () => performance.now() - confirmedMs,
     connected: () => connected,
@@ -69,20 +69,13 @@ type Adopt = (snapshot: Snapshot, text: string) => void
 async function watchControl(
   { file, member, cell, log, signal }: SnapshotKeeperOptions,
   client: ControlClient,
-  have: () => number,
+  current: () => Snapshot | undefined,
   adopt: Adopt,
-  onConnected: (connected: boolean) => void
+  onState: (state: WatchState) => void
 ): Promise<void> {
-  const snapshots = client.watchSnapshots({
-    have: have(),
-    member,
-    kind: 'gateway',
-    cell,
-    signal,
-    onState: (state) => onConnected(state.connected)
-  })
-  for await (const snapshot of snapshots) {
-    if (snapshot.version <= have()) continue
+  const known = current()
+  const start = known === undefined ? { have: 0 } : { have: known.version, current: known }
+  for await (const snapshot of client.watchSnapshots({ ...start, member, kind: 'gateway', cell, signal, onState })) {
     const text = encodeSnapshot(snapshot)
     await writeSnapshotFile(file, text).catch((error: unknown) => {
       // Going on with the newer one matters more than a restart that may find an older file.
@@ -92,13 +85,13 @@ async function watchControl(
   }
 }
 
-async function pollFile(options: SnapshotKeeperOptions, have: () => number, adopt: Adopt): Promise<void> {
+async function pollFile(options: SnapshotKeeperOptions, current: () => Snapshot | undefined, adopt: Adopt): Promise<void> {
   const { signal } = options
   while (!signal.aborted) {
     await delay(FILE_POLL_MS, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) return
     const found = await readSnapshotFile(options)
-    if (found !== undefined && found.snapshot.version > have()) adopt(found.snapshot, found.text)
+    if (found !== undefined && found.snapshot.version > (current()?.version ?? 0)) adopt(found.snapshot, found.text)
   }
 }
 
