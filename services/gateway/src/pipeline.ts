@@ -3,12 +3,12 @@ import type { Adopted, DataPlane } from './data-plane.ts'
 import { internalError, noSnapshot } from './errors.ts'
 import { refuse } from './http/answer.ts'
 import type { ClientRequest } from './http/request-body.ts'
-import { classify } from './phases/classify.ts'
+import { classify, type Routed } from './phases/classify.ts'
 import { bucketLabel, type ClientResponse, type Exchange } from './phases/exchange.ts'
 import { finish } from './phases/finish.ts'
 import { forward } from './phases/forward.ts'
 import { judge } from './phases/judge.ts'
-import { recover } from './phases/recover.ts'
+import { catchUp, recover } from './phases/recover.ts'
 import { validate } from './phases/validate.ts'
 
 /** One request from its head to its last byte: validate → classify → (judge → hold | forward → recover)… → finish. */
@@ -17,7 +17,14 @@ export async function handleRequest(plane: DataPlane, request: ClientRequest, re
   plane.inFlight += 1
   response.once('close', () => onClientClosed(exchange))
   try {
-    await serve(plane, exchange)
+    // Without a pause from the head to the routing decision: node may already hold the next request of this connection in its
+    // buffer, and a refusal has to be known before that one is looked at.
+    validate(plane, exchange)
+    const adopted = adoptedNow(plane)
+    const classification = classify(plane, exchange, adopted)
+    plane.admission.admit(classification.route, plane.inFlight, plane.clock.monotonicMs())
+    plane.retryBudget.onRequest()
+    await serve(plane, exchange, adopted, classification)
   } catch (error) {
     refuse(exchange, isCellwayError(error) ? error : internalError({}, { cause: error }), { closing: plane.draining })
     if (!isCellwayError(error)) plane.log.error({ err: error, requestId: exchange.requestId }, 'request failed by a mistake of ours')
@@ -62,12 +69,10 @@ function onClientClosed(exchange: Exchange): void {
   exchange.cancel?.()
 }
 
-async function serve(plane: DataPlane, exchange: Exchange): Promise<void> {
-  validate(plane, exchange)
-  let adopted = adoptedNow(plane)
-  let classification = classify(plane, exchange, adopted)
-  plane.admission.admit(classification.route, plane.inFlight, plane.clock.monotonicMs())
-  plane.retryBudget.onRequest()
+/** Phases 3 to 6, round and round until somebody has answered. */
+async function serve(plane: DataPlane, exchange: Exchange, first: Adopted, placed: Routed): Promise<void> {
+  let adopted = first
+  let classification = placed
   while (!exchange.gone) {
     // Judged anew each time round, by the newest snapshot: what was true before a hold or a 421 need not be true now.
     if (adopted !== plane.current) {
@@ -76,7 +81,10 @@ async function serve(plane: DataPlane, exchange: Exchange): Promise<void> {
     }
     const verdict = judge(plane, exchange, classification, adopted)
     exchange.verdict = verdict
-    if (verdict.kind === 'refuse') throw verdict.error
+    if (verdict.kind === 'refuse') {
+      if (await catchUp(plane, exchange, adopted)) continue
+      throw verdict.error
+    }
     if (verdict.kind === 'hold') {
       await holdWrite(plane, exchange)
       continue

@@ -13,6 +13,8 @@ export interface VerifiedHop {
   readonly from: string
   readonly space: string | undefined
   readonly bucket: string | undefined
+  /** Of the bucket in the sender's snapshot. */
+  readonly epoch: number | undefined
   readonly key: string | undefined
 }
 

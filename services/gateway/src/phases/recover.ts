@@ -1,5 +1,6 @@
 import type { CellwayError } from '@cellway/base'
-import type { DataPlane } from '../data-plane.ts'
+import { bucketView } from '@cellway/topology'
+import type { Adopted, DataPlane } from '../data-plane.ts'
 import { notOwnerHere, ownerUnsettled } from '../errors.ts'
 import { bucketLabel, type Exchange } from './exchange.ts'
 import type { Outcome } from './forward.ts'
@@ -55,13 +56,34 @@ async function rejudge(plane: DataPlane, exchange: Exchange): Promise<Recovery> 
   if ((plane.current?.snapshot.version ?? 0) > exchange.judgedVersion) return give(plane, { kind: 'again' })
   // We were judging by the newest snapshot we have, so the other side knows more: wait for it to reach us.
   try {
-    const released = await plane.settle.wait(bucketLabel(exchange), 0, (cancel) => {
-      exchange.cancel = cancel
-    })
-    exchange.cancel = undefined
-    return give(plane, released === 'gone' ? { kind: 'done' } : { kind: 'again' })
+    return give(plane, (await settled(plane, exchange)) === 'gone' ? { kind: 'done' } : { kind: 'again' })
   } catch {
     return give(plane, unsettled())
+  }
+}
+
+/**
+ * A hop that we refuse as not ours, while its sender knows a later epoch of the bucket: that snapshot is on its way to us too.
+ * @returns whether a newer one has come, so that the request is judged again; otherwise the refusal stands.
+ */
+export async function catchUp(plane: DataPlane, exchange: Exchange, { compiled }: Adopted): Promise<boolean> {
+  const { classification, hop } = exchange
+  if (hop?.epoch === undefined || classification?.kind !== 'bucket' || exchange.rejudged >= REJUDGED_MAX) return false
+  if (hop.epoch <= bucketView(compiled, classification.spaceIndex, classification.bucketIndex).epoch) return false
+  exchange.rejudged += 1
+  return settled(plane, exchange).then(
+    () => true,
+    () => false
+  )
+}
+
+async function settled(plane: DataPlane, exchange: Exchange): Promise<'released' | 'gone'> {
+  try {
+    return await plane.settle.wait(bucketLabel(exchange), 0, (cancel) => {
+      exchange.cancel = cancel
+    })
+  } finally {
+    exchange.cancel = undefined
   }
 }
 

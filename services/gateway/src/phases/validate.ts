@@ -45,5 +45,5 @@ function verifyHop(plane: DataPlane, head: ValidHead): VerifiedHop | undefined {
   if (!verified.ok) throw hopInvalid({ reason: verified.reason })
   const { context } = verified
   if (context.hop.count !== 1 || context.cell !== plane.selfCell) throw hopInvalid({ reason: `made for ${context.cell}, hop ${context.hop.count}` })
-  return { from: context.hop.from ?? '', space: context.space, bucket: context.bucket, key: context.key }
+  return { from: context.hop.from ?? '', space: context.space, bucket: context.bucket, epoch: context.epoch, key: context.key }
 }
