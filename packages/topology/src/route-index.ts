@@ -65,8 +65,8 @@ interface Sought {
 function search(node: Node, sought: Sought, from: number, best: number): number {
   if (node.earliest >= best) return best
   const { path } = sought
-  let found = node.tailOrder < best ? node.tailOrder : best
-  if (from > path.length) return node.endOrder < found ? node.endOrder : found
+  let found = Math.min(node.tailOrder, best)
+  if (from > path.length) return Math.min(node.endOrder, found)
   if (node.literals.size === 0 && node.any === undefined) return found
   const slash = path.indexOf('/', from)
   const end = slash === -1 ? path.length : slash
