@@ -12,7 +12,7 @@ export function answerHead(exchange: Exchange, head: UpstreamHead, { closing }: 
   exchange.statusCode = head.statusCode
   if (exchange.response instanceof ServerResponse) {
     // Bytes of the body that nobody reads would be taken for the next request.
-    if (closing || !exchange.request.complete) headers.push('connection', 'close')
+    if (closing || !exchange.request.complete) closeAfter(exchange.request.socket, headers)
     exchange.response.writeHead(head.statusCode, headers)
   } else {
     exchange.response.writeHead(head.statusCode, asObject(headers))
@@ -48,7 +48,7 @@ export function refuse(exchange: Exchange, error: CellwayError, { closing }: { r
   if (error.retry === 'later') headers.push('retry-after', '1')
   if (error.statusCode === 421) headers.push('x-cellway-not-executed', '1')
   if (response instanceof ServerResponse) {
-    if (closing || !request.complete || isProtocolError(error)) headers.push('connection', 'close')
+    if (closing || !request.complete || isProtocolError(error)) closeAfter(request.socket, headers)
     response.writeHead(error.statusCode, headers)
     response.end(request.method === 'HEAD' ? undefined : body)
     // Read what is still coming for as long as the socket lives, so that the client gets our answer and not a reset.
@@ -58,6 +58,26 @@ export function refuse(exchange: Exchange, error: CellwayError, { closing }: { r
     if (request.method === 'HEAD') response.end()
     else response.end(body)
   }
+}
+
+/** Connections that have been told to close: node has perhaps parsed a next request of them already, and it must not be served. */
+const closingSockets = new WeakSet<object>()
+
+function closeAfter(socket: object, headers: string[]): void {
+  closingSockets.add(socket)
+  headers.push('connection', 'close')
+}
+
+/** Whether an answer with `Connection: close` is on its way; whatever comes behind it is nobody's request. */
+export function isClosing(socket: object): boolean {
+  return closingSockets.has(socket)
+}
+
+/** @returns false if it was closing already. */
+export function markClosing(socket: object): boolean {
+  if (closingSockets.has(socket)) return false
+  closingSockets.add(socket)
+  return true
 }
 
 /** After a request that could be read in two ways, nothing on that connection can be trusted. */

@@ -2,7 +2,7 @@ import { isCellwayError } from '@cellway/base'
 import t from 'tap'
 import { type RawHead, validateHead } from './head.ts'
 
-const LIMITS = { headersMax: 100, urlBytesMax: 8192 }
+const LIMITS = { headersMax: 100, headerBytesMax: 16_384, urlBytesMax: 8192 }
 
 function head(change: Partial<RawHead> & { readonly more?: readonly string[] } = {}): RawHead {
   const { more = [], ...rest } = change
@@ -34,6 +34,7 @@ t.test('what has two readings is refused', async (t) => {
     ['empty host', head({ rawHeaders: ['Host', ''] }), 'GW_BAD_REQUEST'],
     ['host with user info', head({ rawHeaders: ['Host', 'a@b'] }), 'GW_BAD_REQUEST'],
     ['host with a comma', head({ rawHeaders: ['Host', 'a,b'] }), 'GW_BAD_REQUEST'],
+    ['host with a port beyond the last', head({ rawHeaders: ['Host', 'a:65536'] }), 'GW_BAD_REQUEST'],
     ['host with a path', head({ rawHeaders: ['Host', 'a/b'] }), 'GW_BAD_REQUEST'],
     ['HTTP/0.9', head({ version: '0.9' }), 'GW_VERSION_REFUSED'],
     ['HTTP/2.0 on the HTTP/1 wire', head({ version: '2.0' }), 'GW_VERSION_REFUSED'],
@@ -104,6 +105,8 @@ t.test('h2: pseudo headers are not forwarded, connection headers are refused, ho
   const valid = validateHead(h2(['x-a', '1', 'te', 'trailers'], true), LIMITS)
   t.same(valid.headers, ['x-a', '1'])
   t.equal(valid.bodyKind, 'chunked', 'a body without a length')
+  t.same(validateHead(h2(['cookie', 'a=1', 'x-b', '2', 'cookie', 'c=3']), LIMITS).headers, ['cookie', 'a=1; c=3', 'x-b', '2'])
+  t.equal(codeOf(h2(['x-a', 'a'.repeat(16_384)])), 'GW_HEADERS_TOO_LARGE')
   t.equal(codeOf(h2(['connection', 'close'])), 'GW_HEADER_FORBIDDEN')
   t.equal(codeOf(h2(['transfer-encoding', 'chunked'])), 'GW_HEADER_FORBIDDEN')
   t.equal(codeOf(h2(['host', 'b.example'])), 'GW_BAD_REQUEST')

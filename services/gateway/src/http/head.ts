@@ -18,6 +18,7 @@ export interface RawHead {
 
 export interface HeadLimits {
   readonly headersMax: number
+  readonly headerBytesMax: number
   readonly urlBytesMax: number
 }
 
@@ -83,6 +84,8 @@ interface Collected {
   upgrade: string | undefined
   internal: Map<string, string | null> | undefined
   rebuilt: Map<string, string> | undefined
+  /** Where the value of the one `cookie` header stands; -1 before there is one. */
+  cookieAt: number
 }
 
 /**
@@ -92,7 +95,10 @@ interface Collected {
 export function validateHead(head: RawHead, limits: HeadLimits): ValidHead {
   if (head.wire === 'h1' && head.version !== '1.1' && head.version !== '1.0') throw versionNotSupported({ version: head.version })
   if (!METHODS.has(head.method)) throw methodNotAllowed({ method: head.method.slice(0, 32) })
-  if (head.rawHeaders.length > limits.headersMax * 2) throw headersTooLarge({ headersMax: limits.headersMax, bytesMax: 0 })
+  if (head.rawHeaders.length > limits.headersMax * 2) throw headersTooLarge({ headersMax: limits.headersMax, bytesMax: limits.headerBytesMax })
+  // On h1 node's parser counts the bytes; nghttp2's own limit is per frame list and larger.
+  if (head.wire === 'h2' && bytesOf(head.rawHeaders) > limits.headerBytesMax)
+    throw headersTooLarge({ headersMax: limits.headersMax, bytesMax: limits.headerBytesMax })
   const seen = collect(head)
   const authority = checkAuthority(seen)
   const { path, query } = parseTarget(head.target, authority, limits.urlBytesMax)
@@ -139,7 +145,8 @@ function collect(head: RawHead): Collected {
     connection: undefined,
     upgrade: undefined,
     internal: undefined,
-    rebuilt: undefined
+    rebuilt: undefined,
+    cookieAt: -1
   }
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
@@ -169,7 +176,22 @@ function collectPlain(seen: Collected, name: string, lower: string, value: strin
     }
     if (kind !== 'plain') throw headerForbidden({ rule: 'another spelling of a header that decides framing or identity', header: lower.slice(0, 64) })
   }
-  seen.headers.push(name, value)
+  if (head.wire === 'h2' && lower === 'cookie') joinCookie(seen, value)
+  else seen.headers.push(name, value)
+}
+
+/** Browsers send one `cookie` field per pair over h2; the HTTP/1.1 server behind us must get one header (RFC 9113 8.2.3). */
+function joinCookie(seen: Collected, value: string): void {
+  if (seen.cookieAt === -1) {
+    seen.headers.push('cookie', value)
+    seen.cookieAt = seen.headers.length - 1
+  } else seen.headers[seen.cookieAt] += `; ${value}`
+}
+
+function bytesOf(rawHeaders: readonly string[]): number {
+  let bytes = 0
+  for (const text of rawHeaders) bytes += text.length
+  return bytes
 }
 
 function collectHop(seen: Collected, lower: string, value: string, wire: 'h1' | 'h2'): void {
@@ -208,7 +230,8 @@ function checkAuthority(seen: Collected): string {
   // RFC 9113 8.3.1: a `host` beside `:authority` must say the same.
   if (seen.authority !== undefined && seen.host !== undefined && seen.host.toLowerCase() !== authority)
     throw badRequest({ rule: 'Host and :authority differ' })
-  if (authority.length > 255 || !AUTHORITY_PATTERN.test(authority)) throw badRequest({ rule: 'Host is not a host name with an optional port' })
+  if (authority.length > 255 || !AUTHORITY_PATTERN.test(authority) || Number(/:([0-9]+)$/.exec(authority)?.[1] ?? 0) > 65_535)
+    throw badRequest({ rule: 'Host is not a host name with an optional port' })
   return authority
 }
 

@@ -3,9 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, Se
 import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { DataPlane } from '../data-plane.ts'
-import { internalError } from '../errors.ts'
+import { internalError, methodNotAllowed } from '../errors.ts'
+import { isClosing } from '../http/answer.ts'
 import { handleRequest } from '../pipeline.ts'
-import { answerParserError } from './parser-error.ts'
+import { answerParserError, refuseOnSocket } from './parser-error.ts'
 import { handleUpgrade, shouldUpgrade } from './upgrade.ts'
 
 export interface DataListener {
@@ -26,6 +27,7 @@ export async function openDataListener(plane: DataPlane): Promise<DataListener> 
   // Our own validation judges `Expect`, so that the answer is like every other refusal.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => onRequest(plane, request, response))
   server.on('clientError', (error: Error, socket: Socket) => answerParserError(plane, error, socket))
+  server.on('connect', (_request: IncomingMessage, socket: Socket) => refuseOnSocket(plane, methodNotAllowed({ method: 'CONNECT' }), socket))
   server.on('upgrade', (request: IncomingMessage, socket: Socket, first: Buffer) => {
     handleUpgrade(plane, request, socket, first).catch((error: unknown) => {
       plane.log.error({ err: error }, 'upgrade failed by a mistake of ours')
@@ -42,6 +44,7 @@ export async function openDataListener(plane: DataPlane): Promise<DataListener> 
 
 function onRequest(plane: DataPlane, request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse): void {
   const wire = response instanceof ServerResponse ? 'h1' : 'h2'
+  if (wire === 'h1' && isClosing(request.socket)) return
   handleRequest(plane, request, response, wire).catch((error: unknown) => {
     plane.log.error({ err: internalError({}, { cause: error }) }, 'request handling failed by a mistake of ours')
     response.destroy()

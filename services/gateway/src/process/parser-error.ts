@@ -3,10 +3,21 @@ import type { Socket } from 'node:net'
 import type { CellwayError } from '@cellway/base'
 import type { DataPlane } from '../data-plane.ts'
 import { badRequest, headersTooLarge, requestTimeout } from '../errors.ts'
-import { refusalBody } from '../http/answer.ts'
+import { markClosing, refusalBody } from '../http/answer.ts'
 
-/** A socket as node's HTTP server marks it: the answer that is being written on it, if there is one. */
-type HttpSocket = Socket & { readonly _httpMessage?: { once(event: 'close', listener: () => void): unknown } | null }
+/** A socket as node's HTTP server marks it. */
+type HttpSocket = Socket & {
+  /** The answer that is being written on it, if there is one. */
+  readonly _httpMessage?: BusyAnswer | null
+  /** The parser, and the request whose body it is still reading. */
+  readonly parser?: { readonly incoming?: { readonly complete: boolean } | null } | null
+}
+
+interface BusyAnswer {
+  readonly req: object
+  readonly headersSent: boolean
+  once(event: 'close', listener: () => void): unknown
+}
 
 /**
  * Answers what node's parser refused. node would write a 400 at once, even between the lines of an answer that is still on its
@@ -17,11 +28,33 @@ export function answerParserError(plane: DataPlane, error: Error & { readonly co
     socket.destroy()
     return
   }
-  const refusal = translate(plane, error)
+  // The client said it would close and went on talking: its answer is under way, and closes the connection.
+  if (error.code === 'HPE_CLOSED_CONNECTION') return
+  refuseOnSocket(plane, translate(plane, error), socket)
+}
+
+/** One refusal per connection, behind the answers that are under way, and then its end. */
+export function refuseOnSocket(plane: DataPlane, refusal: CellwayError, socket: HttpSocket): void {
+  if (!markClosing(socket)) {
+    // An answer with `Connection: close` is under way, and ends the connection itself.
+    if (socket._httpMessage === undefined || socket._httpMessage === null) socket.destroySoon()
+    return
+  }
   plane.metrics.onRefused(refusal)
+  endWhenFree(socket, rawAnswer(refusal, `${plane.config.member}-parser`))
+}
+
+function endWhenFree(socket: HttpSocket, answer: string): void {
   const busy = socket._httpMessage
-  if (busy === undefined || busy === null) socket.end(rawAnswer(refusal, `${plane.config.member}-parser`))
-  else busy.once('close', () => socket.end(rawAnswer(refusal, `${plane.config.member}-parser`)))
+  const reading = socket.parser?.incoming
+  const isBroken = busy !== undefined && busy !== null && reading?.complete === false && busy.req === reading
+  if (busy !== undefined && busy !== null && !isBroken) {
+    busy.once('close', () => setImmediate(() => endWhenFree(socket, answer)))
+    return
+  }
+  // The broken one is the request whose answer comes next; if that has begun, only the end of the connection can tell.
+  if (isBroken && busy.headersSent) socket.destroy()
+  else socket.end(answer, () => socket.destroySoon())
 }
 
 function translate(plane: DataPlane, error: Error & { readonly code?: string }): CellwayError {
