@@ -58,7 +58,8 @@ export function addMemberRoutes(app: FastifyInstance, { state, members, hub, tok
       const { member, kind, cell, have } = request.query
       const tokenId = request.token?.id ?? ''
       const response = reply.raw
-      const headers = { ...reply.getHeaders(), 'content-type': 'application/x-ndjson; charset=utf-8' }
+      // A stream that has ended leaves no connection behind that somebody might take for a live watch.
+      const headers = { ...reply.getHeaders(), connection: 'close', 'content-type': 'application/x-ndjson; charset=utf-8' }
       hub.open(response, {
         member,
         kind,
