@@ -9,7 +9,7 @@ const CELL_FIELDS = ['number', 'region', 'role', 'weight', 'location', 'gateway'
 export function checkCells(at: At): ReadonlyMap<CellId, CellConfig> {
   if (isAbsent(at)) problem(at, 'it is missing', 'Declare at least one cell.')
   const all = entries(at)
-  if (!isAbsent(at) && all.length === 0) problem(at, 'there is no cell', 'Declare at least one cell.')
+  if (isObject(at.value) && all.length === 0) problem(at, 'there is no cell', 'Declare at least one cell.')
   if (all.length > CELLS_MAX) problem(at, `there are ${all.length} cells`, `At most ${CELLS_MAX} cells have a number in bucket-carrying ids.`)
   const cells = new Map<CellId, CellConfig>()
   for (const [index, [name, cell]] of all.entries()) {

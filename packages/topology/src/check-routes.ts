@@ -31,7 +31,7 @@ interface CheckedRoute {
 export function checkRoutes(at: At, context: RouteContext): readonly RouteConfig[] {
   if (isAbsent(at)) problem(at, 'it is missing', 'Add at least one route; a request without a route is refused.')
   const all = items(at)
-  if (!isAbsent(at) && all.length === 0) problem(at, 'there is no route', 'Add at least one route; a request without a route is refused.')
+  if (Array.isArray(at.value) && all.length === 0) problem(at, 'there is no route', 'Add at least one route; a request without a route is refused.')
   if (all.length > ROUTES_MAX) problem(at, `there are ${all.length} routes`, `Use at most ${ROUTES_MAX}.`)
   const routes = all.slice(0, ROUTES_MAX).flatMap((route, index) => checkRoute(route, index, context) ?? [])
   checkNames(routes)
