@@ -1,6 +1,8 @@
 import { type OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { CellwayError } from '@cellway/base'
 import type { Exchange } from '../phases/exchange.ts'
+import type { ClientRequest } from './request-body.ts'
 import type { UpstreamHead } from './response-headers.ts'
 
 const SERVED_BY = 'x-cellway-served-by'
@@ -12,7 +14,7 @@ export function answerHead(exchange: Exchange, head: UpstreamHead, { closing }: 
   exchange.statusCode = head.statusCode
   if (exchange.response instanceof ServerResponse) {
     // Bytes of the body that nobody reads would be taken for the next request.
-    if (closing || !exchange.request.complete) closeAfter(exchange.request.socket, headers)
+    if (closing || !exchange.request.complete) closeAfter(exchange.request, headers)
     exchange.response.writeHead(head.statusCode, headers)
   } else {
     exchange.response.writeHead(head.statusCode, asObject(headers))
@@ -48,10 +50,9 @@ export function refuse(exchange: Exchange, error: CellwayError, { closing }: { r
   if (error.retry === 'later') headers.push('retry-after', '1')
   if (error.statusCode === 421) headers.push('x-cellway-not-executed', '1')
   if (response instanceof ServerResponse) {
-    if (closing || !request.complete || isProtocolError(error)) closeAfter(request.socket, headers)
+    if (closing || !request.complete || isProtocolError(error)) closeAfter(request, headers)
     response.writeHead(error.statusCode, headers)
     response.end(request.method === 'HEAD' ? undefined : body)
-    // Read what is still coming for as long as the socket lives, so that the client gets our answer and not a reset.
     request.resume()
   } else {
     response.writeHead(error.statusCode, asObject(headers))
@@ -63,9 +64,25 @@ export function refuse(exchange: Exchange, error: CellwayError, { closing }: { r
 /** Connections that have been told to close: node has perhaps parsed a next request of them already, and it must not be served. */
 const closingSockets = new WeakSet<object>()
 
-function closeAfter(socket: object, headers: string[]): void {
+function closeAfter({ complete, socket }: ClientRequest, headers: string[]): void {
   closingSockets.add(socket)
   headers.push('connection', 'close')
+  if (!complete) lingerAtEnd(socket)
+}
+
+/** How long we read on, and throw away, what a client is still sending after our last byte. */
+const LINGER_MS = 2_000
+
+/**
+ * node destroys the socket behind the last answer. With bytes unread the kernel then sends a reset, which can overtake the answer,
+ * so the client would never learn why it was refused. (RFC 9112 9.6)
+ */
+function lingerAtEnd(socket: Socket): void {
+  socket.destroySoon = () => {
+    socket.end()
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    socket.once('close', () => clearTimeout(timer))
+  }
 }
 
 /** Whether an answer with `Connection: close` is on its way; whatever comes behind it is nobody's request. */
