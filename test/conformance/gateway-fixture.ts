@@ -127,6 +127,7 @@ async function writeFiles(folder: string, { port, adminPort, snapshot, signingKe
     accessLog: 'off',
     // Hostile upstreams fail on purpose, many times in a row; the breaker has tests of its own.
     breaker: { failuresToOpen: 1_000_000 },
+    drain: { readinessWaitMs: 0, deadlineMs: 1_000 },
     ...options.config
   }
   await writeFile(file('gateway.json'), JSON.stringify(config, null, 2))

@@ -12,6 +12,8 @@ export interface GoodRow {
   readonly answers: readonly GoodAnswer[]
   /** Whether the gateway must end the connection after the answers. */
   readonly closes: boolean
+  /** The client ends its side after the request and still wants the answer. */
+  readonly thenEnd: boolean
 }
 
 export interface GoodAnswer {
@@ -28,7 +30,16 @@ function good(
   answer: GoodAnswer = { status: 200 },
   more: Partial<GoodRow> = {}
 ): GoodRow {
-  return { id, why, bytes: typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes, see: [see], answers: [answer], closes: false, ...more }
+  return {
+    id,
+    why,
+    bytes: typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes,
+    see: [see],
+    answers: [answer],
+    closes: false,
+    thenEnd: false,
+    ...more
+  }
 }
 
 function ask(method: string, target: string, lines = '', version = '1.1'): string {
@@ -210,11 +221,19 @@ const answers: readonly GoodRow[] = [
 ]
 
 const connections: readonly GoodRow[] = [
-  good('close', 'Connection: close ends it', ask('GET', '/open/a', 'Connection: close\r\n'), { headers: { connection: undefined } }, undefined, {
+  good('close', 'Connection: close ends it', ask('GET', '/open/a', 'Connection: close\r\n'), { target: '/open/a' }, undefined, {
     closes: true
   }),
   good('1.0', 'HTTP/1.0 with Host', ask('GET', '/open/a', '', '1.0'), { target: '/open/a' }, undefined, { closes: true }),
   good('1.0-post', 'HTTP/1.0 with a body', `${ask('POST', '/open/a', 'Content-Length: 3\r\n', '1.0')}abc`, { body: 'abc' }, undefined, {
+    closes: true
+  }),
+  good('half-close', 'a client that has nothing more to say still gets its answer', ask('GET', '/open/a'), { target: '/open/a' }, undefined, {
+    thenEnd: true,
+    closes: true
+  }),
+  good('half-close-body', 'the same after a body', post('Content-Length: 3\r\n', 'abc'), { target: '/open/a', body: 'abc' }, undefined, {
+    thenEnd: true,
     closes: true
   }),
   several('pipeline-2', 'two at once', [ask('GET', '/open/1'), ask('GET', '/open/2')], [{ target: '/open/1' }, { target: '/open/2' }]),
@@ -247,7 +266,7 @@ const connections: readonly GoodRow[] = [
 export const goodRequests: readonly GoodRow[] = [...methods, ...bodies, ...heads, ...answers, ...connections]
 
 function several(id: string, why: string, requests: readonly string[], see: readonly Seen[]): GoodRow {
-  return { id, why, bytes: Buffer.from(requests.join(''), 'latin1'), see, answers: see.map(() => ({ status: 200 })), closes: false }
+  return { id, why, bytes: Buffer.from(requests.join(''), 'latin1'), see, answers: see.map(() => ({ status: 200 })), closes: false, thenEnd: false }
 }
 
 function inChunks(body: Buffer, size: number): Buffer {

@@ -4,7 +4,7 @@ import { type CorpusRow, CUT_OFF, chunked, clean, neverComplete, refusedOrClean,
  * A chunked body may be streamed, so the upstream may have seen its beginning when the fault comes.
  * It must never see the end: the request stays incomplete, its connection is dropped.
  */
-const BROKEN = [400, 413, 502] as const
+const BROKEN = [400, 413, 431, 502] as const
 
 const broken = (id: string, why: string, body: string): CorpusRow => row(`chunk-${id}`, why, chunked(body), neverComplete(...BROKEN))
 
@@ -32,7 +32,13 @@ const sizes: readonly CorpusRow[] = [
   broken('overrun', 'more data than the size says', '3\r\nabcdef\r\n0\r\n\r\n'),
   broken('overrun-request', 'the overrun is a request', `3\r\nabc${SMUGGLED}\r\n0\r\n\r\n`),
   broken('overflow-64', '2^64 + 3', '10000000000000003\r\nabc\r\n0\r\n\r\n'),
-  broken('overflow-32', 'a size that a 32-bit reader takes for 3, then an early end', '100000003\r\nabc\r\n0\r\n\r\n'),
+  row(
+    'chunk-overflow-32',
+    'a 32-bit reader takes this size for 3 and the end for the end',
+    chunked('100000003\r\nabc\r\n0\r\n\r\n'),
+    neverComplete(...BROKEN),
+    CUT_OFF
+  ),
   broken('overflow-long', '40 digits', `${'f'.repeat(40)}\r\nabc\r\n0\r\n\r\n`),
   broken('fullwidth', 'a full-width digit', '\xef\xbc\x93\r\nabc\r\n0\r\n\r\n'),
   row('chunk-leading-zeros', 'leading zeros are legal', chunked('0003\r\nabc\r\n0\r\n\r\n'), refusedOrClean({ body: 'abc' })),

@@ -1,4 +1,17 @@
-import { type CorpusRow, CUT_OFF, clean, firstThenRefused, get, HOST, refused, refusedOrClean, refusedOrClosed, row, SMUGGLED } from './corpus.ts'
+import {
+  type CorpusRow,
+  CUT_OFF,
+  clean,
+  declined,
+  firstThenRefused,
+  get,
+  HOST,
+  refused,
+  refusedOrClean,
+  refusedOrClosed,
+  row,
+  SMUGGLED
+} from './corpus.ts'
 
 const VERSION = [400, 505] as const
 const METHOD = [400, 405, 501] as const
@@ -64,9 +77,19 @@ const methods: readonly CorpusRow[] = [
 
 const spacing: readonly CorpusRow[] = [
   row('line-tabs', 'tabs as separators', line('GET\t/open/a\tHTTP/1.1'), refused()),
-  row('line-two-spaces-before-target', 'several spaces', line('GET  /open/a HTTP/1.1'), refused()),
-  row('line-two-spaces-before-version', 'several spaces', line('GET /open/a  HTTP/1.1'), refused()),
-  row('line-many-spaces', 'several spaces', line('GET      /open/a HTTP/1.1'), refused()),
+  row(
+    'line-two-spaces-before-target',
+    'several spaces: refused or written anew',
+    line('GET  /open/a HTTP/1.1'),
+    refusedOrClean({ target: '/open/a' })
+  ),
+  row(
+    'line-two-spaces-before-version',
+    'several spaces: refused or written anew',
+    line('GET /open/a  HTTP/1.1'),
+    refusedOrClean({ target: '/open/a' })
+  ),
+  row('line-many-spaces', 'several spaces: refused or written anew', line('GET      /open/a HTTP/1.1'), refusedOrClean({ target: '/open/a' })),
   row('line-trailing-space', 'space after the version', line('GET /open/a HTTP/1.1 '), refused(...VERSION)),
   row('line-trailing-tab', 'tab after the version', line('GET /open/a HTTP/1.1\t'), refused(...VERSION)),
   row('line-vt', 'vertical tab as separator', line('GET\x0b/open/a HTTP/1.1'), refused(...METHOD)),
@@ -115,7 +138,7 @@ const targets: readonly CorpusRow[] = [
     get('', 'http://shop.example/open/a'),
     refusedOrClean({ target: '/open/a' })
   ),
-  row('target-absolute-no-path', 'absolute form without a path', get('', 'http://shop.example'), refused(400, 404)),
+  row('target-absolute-no-path', 'absolute form without a path', get('', 'http://shop.example'), declined(400, 404)),
   row('target-absolute-internal', 'an address of the inner network', get('', 'http://127.0.0.1:22/open/a'), refused(400, 421))
 ]
 
@@ -126,7 +149,7 @@ const noHttp: readonly CorpusRow[] = [
   row('bytes-nul', '64 NUL bytes', Buffer.alloc(64), refusedOrClosed(), CUT_OFF),
   row('bytes-redis', 'an inline Redis command', 'SET a b\r\n\r\n', refusedOrClosed(...METHOD)),
   row('bytes-answer', 'an answer in place of a request', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', refusedOrClosed(...METHOD)),
-  row('bytes-junk-after', 'a good request, then junk', `${get()}\x00\x01\x02`, firstThenRefused({}), CUT_OFF),
+  row('bytes-junk-after', 'a good request, then junk', `${get()}\x00\x01\x02`, firstThenRefused({})),
   row(
     'bytes-good',
     'the control row of this file: nothing odd',

@@ -12,8 +12,11 @@ const BYTEWISE_MAX = 400
 const seed = Number(process.env.CELLWAY_SEED ?? Date.now() % 1_000_000)
 const random = createRandom(seed)
 
-await using gateway = await startGateway()
-const target: Target = { port: gateway.port, upstreams: gateway.upstreams, world: gateway.world, deadlineMs: 5_000 }
+t.setTimeout(120_000)
+
+const gateway = await startGateway()
+t.teardown(() => gateway[Symbol.asyncDispose]())
+const target: Target = { port: gateway.port, upstreams: gateway.upstreams, world: gateway.world, deadlineMs: 2_000 }
 
 t.comment(`seed ${seed}: CELLWAY_SEED=${seed} repeats the cuts`)
 

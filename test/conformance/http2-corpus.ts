@@ -130,21 +130,24 @@ const pseudo: readonly WireRow[] = [
   fields('host-two', 'two Host', [...without(':authority'), ['host', 'shop.example'], ['host', 'evil.example']])
 ]
 
+/** nghttp2 drops a field with such bytes before node sees it; dropped or refused are both right, as long as no trace of it goes on. */
+const DROPPED = refusedOrClean({ headers: { 'x-a': undefined, 'x-b': undefined, x: undefined } })
+
 const syntax: readonly WireRow[] = [
   fields('name-capitals', 'names are lower case', [...GET, ['X-A', 'b']]),
-  fields('name-empty', 'an empty name', [...GET, ['', 'b']]),
-  fields('name-space', 'a blank in the name', [...GET, ['x a', 'b']]),
-  fields('name-colon', 'a colon in the name', [...GET, ['x:a', 'b']]),
-  fields('name-crlf', 'a header in the name', [...GET, ['x-a: b\r\nx-b', 'c']]),
-  fields('name-nul', 'NUL in the name', [...GET, ['x\0a', 'b']]),
-  fields('name-paren', 'no token', [...GET, ['x(a)', 'b']]),
-  fields('name-utf8', 'bytes beyond ASCII in the name', [...GET, ['x-\xc3\xa9', 'b']]),
-  fields('value-crlf', 'a header in the value', [...GET, ['x-a', 'b\r\nx-b: c']]),
-  fields('value-request', 'a request in the value', [...GET, ['x-a', `b\r\n\r\n${SMUGGLED}`]]),
-  fields('value-cr', 'CR in the value', [...GET, ['x-a', 'b\rc']]),
-  fields('value-lf', 'LF in the value', [...GET, ['x-a', 'b\nc']]),
-  fields('value-nul', 'NUL in the value', [...GET, ['x-a', 'b\0c']]),
-  fields('value-control', 'a control byte in the value', [...GET, ['x-a', 'b\x01c']]),
+  fields('name-empty', 'an empty name', [...GET, ['', 'b']], DROPPED),
+  fields('name-space', 'a blank in the name', [...GET, ['x a', 'b']], DROPPED),
+  fields('name-colon', 'a colon in the name', [...GET, ['x:a', 'b']], DROPPED),
+  fields('name-crlf', 'a header in the name', [...GET, ['x-a: b\r\nx-b', 'c']], DROPPED),
+  fields('name-nul', 'NUL in the name', [...GET, ['x\0a', 'b']], DROPPED),
+  fields('name-paren', 'no token', [...GET, ['x(a)', 'b']], DROPPED),
+  fields('name-utf8', 'bytes beyond ASCII in the name', [...GET, ['x-\xc3\xa9', 'b']], DROPPED),
+  fields('value-crlf', 'a header in the value', [...GET, ['x-a', 'b\r\nx-b: c']], DROPPED),
+  fields('value-request', 'a request in the value', [...GET, ['x-a', `b\r\n\r\n${SMUGGLED}`]], DROPPED),
+  fields('value-cr', 'CR in the value', [...GET, ['x-a', 'b\rc']], DROPPED),
+  fields('value-lf', 'LF in the value', [...GET, ['x-a', 'b\nc']], DROPPED),
+  fields('value-nul', 'NUL in the value', [...GET, ['x-a', 'b\0c']], DROPPED),
+  fields('value-control', 'a control byte in the value', [...GET, ['x-a', 'b\x01c']], DROPPED),
   fields('value-space', 'a value that begins with a blank', [...GET, ['x-a', ' b']], refusedOrClean()),
   fields('key-twice', 'two headers with the routing key', [...USER, ['x-user-id', '43']]),
   fields('headers-150', '150 headers', [...GET, ...padding(150)]),

@@ -8,7 +8,7 @@ import { bodyOf, connectWire, headersFrame, isEnded, outcomeOf, type WireClient 
 import { seenProblems, short, upstreamProblems } from './judge.ts'
 import type { Taken } from './recording-upstream.ts'
 
-const DEADLINE_MS = 5_000
+const DEADLINE_MS = 2_000
 const FENCE_TARGET = '/open/fence'
 const FENCE: readonly (readonly [string, string])[] = [
   [':method', 'GET'],
@@ -17,7 +17,10 @@ const FENCE: readonly (readonly [string, string])[] = [
   [':path', FENCE_TARGET]
 ]
 
-await using gateway = await startGateway({ tls: true })
+t.setTimeout(120_000)
+
+const gateway = await startGateway({ tls: true })
+t.teardown(() => gateway[Symbol.asyncDispose]())
 
 for (const [group, rows] of Object.entries(http2Corpus)) {
   t.test(`HTTP/2: ${group}`, async (t) => {

@@ -43,6 +43,7 @@ export async function runGoodRow(row: GoodRow, target: Target, slicing: Slicing 
   const late = takeAll(target)
   using client = await connectRaw({ port: target.port, methods: methodsOf(row.bytes) })
   await client.send(row.bytes, slicing)
+  if (row.thenEnd) client.end()
   const continued = await sendAfterContinue(row, client, target)
   const settled = (view: ClientView): boolean =>
     view.answers.filter(({ complete }) => complete).length >= row.answers.length && (!row.closes || view.closed)
