@@ -64,10 +64,10 @@ export function refuse(exchange: Exchange, error: CellwayError, { closing }: { r
 /** Connections that have been told to close: node has perhaps parsed a next request of them already, and it must not be served. */
 const closingSockets = new WeakSet<object>()
 
-function closeAfter({ complete, socket }: ClientRequest, headers: string[]): void {
-  closingSockets.add(socket)
+function closeAfter(request: ClientRequest, headers: string[]): void {
+  closingSockets.add(request.socket)
   headers.push('connection', 'close')
-  if (!complete) lingerAtEnd(socket)
+  if (!request.complete) lingerAtEnd(request)
 }
 
 /** How long we read on, and throw away, what a client is still sending after our last byte. */
@@ -77,9 +77,11 @@ const LINGER_MS = 2_000
  * node destroys the socket behind the last answer. With bytes unread the kernel then sends a reset, which can overtake the answer,
  * so the client would never learn why it was refused. (RFC 9112 9.6)
  */
-function lingerAtEnd(socket: Socket): void {
+function lingerAtEnd(request: ClientRequest): void {
+  const socket: Socket = request.socket
   socket.destroySoon = () => {
     socket.end()
+    request.resume()
     const timer = setTimeout(() => socket.destroy(), LINGER_MS)
     socket.once('close', () => clearTimeout(timer))
   }
