@@ -45,6 +45,7 @@ async function ensurePackages() {
     )
     const startedAt = Date.now()
     await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], ROOT)
+    mkdirSync(MODULES, { recursive: true })
     writeFileSync(STAMP, `${lockDigest()}\n`)
     say(`npm packages installed in ${((Date.now() - startedAt) / 1000).toFixed(0)} s`)
   } finally {
@@ -137,9 +138,9 @@ async function ensureNode() {
   return pinned
 }
 
-/** For installers: their output is shown, their failure is ours. */
+/** For installers: their output is shown, and kept out of the program's own (`--json`, `-o json`); their failure is ours. */
 async function run(command, args, cwd) {
-  const child = spawn(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] })
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 2, 2] })
   const [code, signal] = await ended(child, command)
   if (code !== 0) fail(`\`${command} ${args.join(' ')}\` ended with ${signal ?? `exit code ${code}`}`, 1)
 }
