@@ -18,6 +18,9 @@ export interface ControlProcess extends AsyncDisposable {
   kill(): Promise<void>
   /** SIGTERM; resolves to the exit code. */
   stop(): Promise<number | null>
+  /** SIGSTOP and SIGCONT: the connections stay open, and nobody answers. */
+  freeze(): void
+  thaw(): void
   /** Everything it has printed. */
   log(): string
 }
@@ -61,6 +64,8 @@ export async function makeControlProcess({ folder }: ControlProcessOptions): Pro
       await end('SIGKILL')
     },
     stop: () => end('SIGTERM'),
+    freeze: () => child?.kill('SIGSTOP'),
+    thaw: () => child?.kill('SIGCONT'),
     log: () => printed,
     [Symbol.asyncDispose]: async () => {
       await end('SIGKILL')

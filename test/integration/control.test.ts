@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { type AuditRecord, type ControlClient, createControlClient, type LedgerChange, type WatchState } from '@cellway/client'
 import type { CellId, LedgerEntry } from '@cellway/topology'
 import t from 'tap'
@@ -81,6 +81,59 @@ t.test('bad configuration is refused with all problems, and the running snapshot
   for (const mention of [/weight/, /missing/, /xian/]) t.match(JSON.stringify(problems), mention, 'all at once')
   t.same(await client.snapshot(), before)
   t.equal((await client.audit.list({})).records.filter(({ outcome }) => outcome === 'refused').length, BAD.length)
+})
+
+t.test('a watch through a frozen process, and through a restore from an old copy', async (t) => {
+  const folder = t.testdir({})
+  await using control = await makeControlProcess({ folder })
+  await control.start()
+  await using client = createControlClient({ urls: [control.url], token: readFileSync(control.tokenFile, 'utf8').trim() })
+  await client.applyTopology({ text: exampleTopology(), reason: 'first', ifMatch: 0 })
+  await control.stop()
+  cpSync(`${folder}/data`, `${folder}/copy`, { recursive: true })
+  await control.start()
+
+  const stop = new AbortController()
+  const states: WatchState[] = []
+  const tuning = { heartbeatTimeoutMs: 3000, backoffFirstMs: 50, backoffMaxMs: 200 }
+  const watching = client.watchSnapshots({
+    have: 0,
+    member: 'w',
+    kind: 'cli',
+    cell: 'beijing',
+    signal: stop.signal,
+    tuning,
+    onState: (state) => states.push(state)
+  })
+  const seen = (kind: string, code?: string): boolean =>
+    states.some((state) => state.kind === kind && (code === undefined || ('error' in state && state.error.code === code)))
+  const nextVersion = async (): Promise<number | undefined> => (await watching.next()).value?.version
+  const move = (expectedEpoch: number, bucket = 'bj') =>
+    client.changeLedger({ changes: [{ space: 'areas', bucket, expectedEpoch, owner: 'shanghai', state: { kind: 'owned' } }], reason: 'test' })
+  t.equal(await nextVersion(), 1)
+
+  const afterThaw = nextVersion()
+  control.freeze()
+  while (!seen('disconnected', 'CLIENT_HEARTBEAT_LOST')) await new Promise((resolve) => setTimeout(resolve, 20))
+  control.thaw()
+  await move(1)
+  t.equal(await afterThaw, 2, 'the watch is back, and goes on')
+  await move(2)
+  t.equal(await nextVersion(), 3)
+
+  await control.stop()
+  rmSync(`${folder}/data`, { recursive: true })
+  cpSync(`${folder}/copy`, `${folder}/data`, { recursive: true })
+  await control.start()
+  const afterRestore = nextVersion()
+  while (!seen('behind')) await new Promise((resolve) => setTimeout(resolve, 20))
+  for (const epoch of [1, 2, 3]) await move(epoch, 'zj')
+  while (!seen('refused', 'CLIENT_EPOCH_LOWERED')) await new Promise((resolve) => setTimeout(resolve, 20))
+  t.match(await client.status(), { version: 4 }, 'control has forgotten the moves of the other bucket, and counts anew')
+  for (const epoch of [1, 2]) await move(epoch)
+  t.equal(await afterRestore, 6, 'adopted again once no epoch would go down')
+  stop.abort()
+  t.equal((await watching.next()).done, true)
 })
 
 interface Acknowledged {

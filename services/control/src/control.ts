@@ -43,6 +43,7 @@ export async function startControl({ config, logger, clock = systemClock, store:
   const metrics = createMetrics('control')
   const members = createMembers()
   let hub: WatchHub | undefined
+  const fatal = Promise.withResolvers<never>()
   let reason: string | undefined
 
   const state = stack.use(
@@ -81,7 +82,19 @@ export async function startControl({ config, logger, clock = systemClock, store:
     }
   })
   const firstToken = await ensureAdminToken({ tokens, commands, file: config.adminTokenFile, clock })
-  const parts: ControlParts = { store, state, tokens, commands, members, hub, metrics, logger, clock, notReady: () => reason }
+  const parts: ControlParts = {
+    store,
+    state,
+    tokens,
+    commands,
+    members,
+    hub,
+    metrics,
+    logger,
+    clock,
+    notReady: () => reason,
+    onStoreFailure: fatal.reject
+  }
   const app = await buildApp(parts)
   const metricsServer = createMetricsServer(metrics, () => observeMembers(parts))
   stack.defer(() => commands.idle())
@@ -94,13 +107,13 @@ export async function startControl({ config, logger, clock = systemClock, store:
   })
   await listen(metricsServer, config.metricsPort, config.host)
   const url = await app.listen({ host: config.host, port: config.port })
-  const failed = Promise.all([state.ended, tokens.ended]).then(() => new Promise<never>(() => undefined))
+  for (const { ended } of [state, tokens]) ended.catch(fatal.reject)
   // Whoever starts a control may choose not to look at it; that is no unhandled rejection.
-  failed.catch(() => {
-    reason ??= 'the store can no longer be followed'
+  fatal.promise.catch(() => {
+    reason ??= 'the store has failed'
   })
   const owned = stack.move()
-  return { url, metricsUrl: urlOf(metricsServer), firstToken, app, failed, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { url, metricsUrl: urlOf(metricsServer), firstToken, app, failed: fatal.promise, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 function observeSnapshot(metrics: Metrics, { snapshot, text }: Published, buildMs: number): void {

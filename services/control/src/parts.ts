@@ -20,4 +20,6 @@ export interface ControlParts {
   readonly clock: Clock
   /** Why it takes no more work; undefined while it does. */
   readonly notReady: () => string | undefined
+  /** The store can no longer be trusted: ends the process, so that opening it again shows what is durable. */
+  readonly onStoreFailure: (cause: unknown) => void
 }

@@ -107,6 +107,7 @@ function addHooks(app: FastifyInstance, parts: ControlParts): void {
     metrics.counter('cellway_control_refusals_total').inc({ code: known.code })
     if (known.statusCode >= 500) logger.error({ requestId: request.id, code: known.code, err: error }, 'request failed')
     else logger.debug({ requestId: request.id, code: known.code, details: known.details }, 'request refused')
+    if (known.code === 'STORE_FAILED') parts.onStoreFailure(known)
     await auditRefusal(known, request, { parts, budget })
     return sendError(reply, known)
   })
