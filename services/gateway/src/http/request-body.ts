@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import { Readable } from 'node:stream'
 import { badRequest, bodyTooLarge } from '../errors.ts'
+import { isClosing } from './answer.ts'
 import { checkTrailers, type ValidHead } from './head.ts'
 
 export type ClientRequest = IncomingMessage | Http2ServerRequest
@@ -70,7 +71,9 @@ function bodyStream(request: ClientRequest, first: readonly Buffer[], head: Vali
     read: () => request.resume(),
     destroy: (error, done) => {
       request.off('data', onData).off('end', onEnd).off('close', onClose)
-      request.pause()
+      // Behind the last answer of a connection the rest is read and thrown away; before it, the client has to wait.
+      if (isClosing(request.socket)) request.resume()
+      else request.pause()
       done(error)
     }
   })
