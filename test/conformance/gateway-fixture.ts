@@ -24,6 +24,8 @@ export interface GatewayFixture extends AsyncDisposable {
   readonly world: World
   /** PEM of the certificate, with `tls`. */
   readonly ca: string
+  /** The last 16 KiB of what the process wrote: tells why a test failed. */
+  output(): string
   /** Resident memory of the gateway's processes. */
   rssBytes(): Promise<number>
 }
@@ -55,6 +57,7 @@ export async function startGateway(options: FixtureOptions = {}): Promise<Gatewa
     ca,
     upstreams: [beijing, shanghai],
     world: { signingKey, snapshot },
+    output: gateway.output,
     rssBytes: () => rssBytesOf(gateway.pid),
     [Symbol.asyncDispose]: () => resources.disposeAsync()
   }
@@ -136,13 +139,13 @@ async function writeFiles(folder: string, { port, adminPort, snapshot, signingKe
 
 interface GatewayProcess extends AsyncDisposable {
   readonly pid: number
+  readonly output: () => string
 }
 
 async function startProcess(config: string, adminPort: number): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [MAIN, '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   const keep = (piece: Buffer): void => {
-    // The last 16 KiB are enough to tell why a start failed.
     output = (output + piece.toString()).slice(-16_384)
   }
   child.stdout.on('data', keep)
@@ -153,7 +156,7 @@ async function startProcess(config: string, adminPort: number): Promise<GatewayP
     await stop(child)
     throw cause
   }
-  return { pid: child.pid ?? 0, [Symbol.asyncDispose]: () => stop(child) }
+  return { pid: child.pid ?? 0, output: () => output, [Symbol.asyncDispose]: () => stop(child) }
 }
 
 async function waitUntilReady(child: ChildProcess, adminPort: number, output: () => string): Promise<void> {

@@ -12,8 +12,6 @@ export interface GoodRow {
   readonly answers: readonly GoodAnswer[]
   /** Whether the gateway must end the connection after the answers. */
   readonly closes: boolean
-  /** The client ends its side after the request and still wants the answer. */
-  readonly thenEnd: boolean
 }
 
 export interface GoodAnswer {
@@ -37,7 +35,6 @@ function good(
     see: [see],
     answers: [answer],
     closes: false,
-    thenEnd: false,
     ...more
   }
 }
@@ -228,14 +225,6 @@ const connections: readonly GoodRow[] = [
   good('1.0-post', 'HTTP/1.0 with a body', `${ask('POST', '/open/a', 'Content-Length: 3\r\n', '1.0')}abc`, { body: 'abc' }, undefined, {
     closes: true
   }),
-  good('half-close', 'a client that has nothing more to say still gets its answer', ask('GET', '/open/a'), { target: '/open/a' }, undefined, {
-    thenEnd: true,
-    closes: true
-  }),
-  good('half-close-body', 'the same after a body', post('Content-Length: 3\r\n', 'abc'), { target: '/open/a', body: 'abc' }, undefined, {
-    thenEnd: true,
-    closes: true
-  }),
   several('pipeline-2', 'two at once', [ask('GET', '/open/1'), ask('GET', '/open/2')], [{ target: '/open/1' }, { target: '/open/2' }]),
   several(
     'pipeline-mixed',
@@ -266,7 +255,7 @@ const connections: readonly GoodRow[] = [
 export const goodRequests: readonly GoodRow[] = [...methods, ...bodies, ...heads, ...answers, ...connections]
 
 function several(id: string, why: string, requests: readonly string[], see: readonly Seen[]): GoodRow {
-  return { id, why, bytes: Buffer.from(requests.join(''), 'latin1'), see, answers: see.map(() => ({ status: 200 })), closes: false, thenEnd: false }
+  return { id, why, bytes: Buffer.from(requests.join(''), 'latin1'), see, answers: see.map(() => ({ status: 200 })), closes: false }
 }
 
 function inChunks(body: Buffer, size: number): Buffer {

@@ -43,16 +43,16 @@ export async function runGoodRow(row: GoodRow, target: Target, slicing: Slicing 
   const late = takeAll(target)
   using client = await connectRaw({ port: target.port, methods: methodsOf(row.bytes) })
   await client.send(row.bytes, slicing)
-  if (row.thenEnd) client.end()
   const continued = await sendAfterContinue(row, client, target)
   const settled = (view: ClientView): boolean =>
-    view.answers.filter(({ complete }) => complete).length >= row.answers.length && (!row.closes || view.closed)
+    view.closed || (!row.closes && view.answers.filter(({ complete }) => complete).length >= row.answers.length)
   const inTime = await client.until(settled, target.deadlineMs)
   const fence = await fenceProblems(target)
   const taken = takeAll(target)
   const view = client.view()
   const problems = [...lateProblems(late), ...continued, ...(inTime ? [] : [`nothing settled within ${target.deadlineMs} ms`])]
   problems.push(...requestsProblems(taken, row.see), ...answerProblems(view), ...upstreamProblems(taken, target.world), ...fence)
+  if (row.closes && !view.closed) problems.push('the connection stays open')
   if (view.answers.length !== row.answers.length) problems.push(`${view.answers.length} answers, want ${row.answers.length}`)
   for (const [index, want] of row.answers.entries()) problems.push(...goodAnswerProblems(view, index, want, row))
   return problems
