@@ -83,6 +83,15 @@ export const stockTooLow = defineError<{ productId: string; available: number; d
   retry: 'after-change'
 })
 
+/** Answered with 503 and `x-cellway-not-executed: 1`: another instance takes it. */
+export const draining = defineError<Record<string, never>>({
+  code: 'APP_DRAINING',
+  message: 'This instance is about to stop',
+  statusCode: 503,
+  origin: 'operator',
+  retry: 'later'
+})
+
 export const storeUnavailable = defineError<{ store: string; reason: string }>({
   code: 'APP_STORE_UNAVAILABLE',
   message: 'A store of this cell does not answer; the outcome of a write is unknown',

@@ -1,13 +1,14 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isCellwayError } from '@cellway/base'
+import { type CellwayError, isCellwayError } from '@cellway/base'
 import { NOT_EXECUTED_HEADER } from '@cellway/topology'
 import type { FastifyInstance } from 'fastify'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { AppDeps } from '../app.ts'
 import { admit } from '../cellway.ts'
+import { draining, noSuchRoute } from '../errors.ts'
 import { answer } from '../schemas.ts'
 
 const LOCAL = { cellway: 'local' } as const
@@ -76,21 +77,29 @@ function serveEcho(client: WebSocket, cell: string): void {
 
 /** The whole answer to an upgrade that is not let through, or undefined. */
 function refuseUpgrade(request: IncomingMessage, deps: AppDeps): string | undefined {
-  const path = request.url?.split('?', 1)[0]
-  if (path !== '/api/live') return refusalText('404 Not Found', '', { code: 'APP_NO_ROUTE' }, deps.cell)
-  if (deps.draining.aborted) return refusalText('503 Service Unavailable', `${NOT_EXECUTED_HEADER}: 1\r\n`, { code: 'APP_DRAINING' }, deps.cell)
+  const path = request.url?.split('?', 1)[0] ?? ''
   try {
+    if (path !== '/api/live') throw noSuchRoute({ method: 'GET', path })
+    if (deps.draining.aborted) throw draining({})
     admit(request.headers, 'local', deps)
     return undefined
   } catch (error) {
     if (!isCellwayError(error)) throw error
-    return refusalText('421 Misdirected Request', `${NOT_EXECUTED_HEADER}: 1\r\n`, error, deps.cell)
+    return refusalText(error, deps.cell)
   }
 }
 
-function refusalText(status: string, headers: string, error: object, servedBy: string): string {
+/** Nothing is ever executed by a refused upgrade. */
+function refusalText(error: CellwayError, servedBy: string): string {
   const text = JSON.stringify({ error, servedBy })
-  return `HTTP/1.1 ${status}\r\n${headers}connection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
+  const head = [
+    `HTTP/1.1 ${error.statusCode} ${STATUS_CODES[error.statusCode]}`,
+    `${NOT_EXECUTED_HEADER}: 1`,
+    'connection: close',
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(text)}`
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${text}`
 }
 
 /** Waits for the promise to end in whatever way; the loop's condition says what happened. */
