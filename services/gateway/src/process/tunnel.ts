@@ -4,7 +4,7 @@ import { FrameBoundary, goingAwayFrame } from '../http/websocket-frames.ts'
 import type { Routed } from '../phases/classify.ts'
 import type { Exchange } from '../phases/exchange.ts'
 
-/** How long a close frame waits for the end of a frame that the instance is still writing. */
+/** How long a close frame waits for the end of a frame that the instance is still writing, and then for the client to close. */
 const CLOSE_WAIT_MS = 2_000
 
 export interface TunnelEnds {
@@ -20,9 +20,21 @@ export interface TunnelEnds {
 export function tunnel(plane: DataPlane, exchange: Exchange, { client, upstream, first, classification, servedBy }: TunnelEnds): void {
   const boundary = new FrameBoundary()
   let closing: 'moved' | 'draining' | undefined
+  const end = (): void => {
+    remove()
+    client.destroy()
+    upstream.destroy()
+  }
+  /** Reads on until the client closes: with its close frame unread, node would never see its end, and the socket would stay. */
+  const endClient = (frame?: Buffer): void => {
+    client.unpipe(upstream)
+    client.end(frame, () => setTimeout(end, CLOSE_WAIT_MS).unref())
+    client.resume()
+  }
   const sayGoodbye = (): void => {
     upstream.destroy()
-    client.end(goingAwayFrame(closing === 'moved' ? 'moved to another cell' : 'gateway is restarting'))
+    setTimeout(end, CLOSE_WAIT_MS).unref()
+    endClient(goingAwayFrame(closing === 'moved' ? 'moved to another cell' : 'gateway is restarting'))
   }
   const remove = plane.streams.add({
     kind: 'websocket',
@@ -32,14 +44,9 @@ export function tunnel(plane: DataPlane, exchange: Exchange, { client, upstream,
     close: (reason) => {
       closing = reason
       if (boundary.atBoundary) sayGoodbye()
-      else setTimeout(() => end(), CLOSE_WAIT_MS).unref()
+      else setTimeout(end, CLOSE_WAIT_MS).unref()
     }
   })
-  const end = (): void => {
-    remove()
-    client.destroy()
-    upstream.destroy()
-  }
   upstream.on('data', (chunk: Buffer) => {
     boundary.push(chunk)
     if (!client.write(chunk)) {
@@ -51,7 +58,7 @@ export function tunnel(plane: DataPlane, exchange: Exchange, { client, upstream,
   upstream.on('end', () => client.end())
   upstream.on('error', end).on('close', () => {
     remove()
-    if (closing === undefined) client.end()
+    if (closing === undefined) endClient()
   })
   client.on('error', end).on('close', end)
   if (first.length > 0) upstream.write(first)

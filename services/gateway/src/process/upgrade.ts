@@ -89,11 +89,19 @@ function connect(plane: DataPlane, exchange: Exchange, connecting: Connecting): 
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const context = plane.signer.headers(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
   const fail = (error: unknown): void => {
-    instance.onFailure(plane.clock.monotonicMs())
+    // A client that gave up says nothing about the instance.
+    if (exchange.gone) instance.onAbandoned()
+    else instance.onFailure(plane.clock.monotonicMs())
     reject(attemptError(error, instance.cell, 'unknown', classification.route.timeoutMs))
   }
   let controller: Dispatcher.DispatchController | undefined
-  socket.once('close', () => controller?.abort(new Error('the client is gone')))
+  const onClientGone = (): void => {
+    exchange.gone = true
+    socket.destroy()
+    controller?.abort(new Error('the client is gone'))
+  }
+  // Nobody reads the socket until the tunnel stands; without a read node would not notice its end.
+  socket.once('end', onClientGone).once('close', onClientGone).read(0)
   instance.onSend(plane.clock.monotonicMs())
   instance.pool.dispatch(
     {
@@ -106,9 +114,11 @@ function connect(plane: DataPlane, exchange: Exchange, connecting: Connecting): 
     {
       onRequestStart: (started) => {
         controller = started
+        if (exchange.gone) started.abort(new Error('the client is gone'))
       },
       onRequestUpgrade: (current, statusCode, _headers, upstream) => {
         instance.onSuccess()
+        socket.off('end', onClientGone).off('close', onClientGone)
         exchange.statusCode = statusCode
         socket.write(upgradeHead(statusCode, current, instance.cell))
         tunnel(plane, exchange, { client: socket, upstream, first: connecting.first, classification, servedBy: instance.cell })
