@@ -271,7 +271,7 @@ async function writeCertificate(folder: string): Promise<string> {
 }
 
 /** The context that an app got, verified as an app would: exactly one of each header, signature good. @throws why not */
-export function contextAt(seen: SeenRequest | undefined, signingKey: Buffer): RequestContext {
+export function contextAt(seen: Pick<SeenRequest, 'rawHeaders'> | undefined, signingKey: Buffer): RequestContext {
   if (seen === undefined) throw new Error('the app got no request')
   const names = seen.rawHeaders.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase())
   const internal = names.filter((name) => name.startsWith('x-cellway-'))

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 /** Bytes of a body that are kept; of larger ones only length and digest. */
 const BODY_KEPT_BYTES = 256 * 1024
@@ -42,9 +43,14 @@ export interface RecordingApp extends AsyncDisposable {
 
 export async function startApp(cell: string, port = 0): Promise<RecordingApp> {
   let server = createServer()
+  const sockets = new Set<Socket>()
   const app = { cell, port, seen: [] as SeenRequest[], probes: 0, healthy: true, handler: undefined as Handler | undefined }
   const listen = async (): Promise<void> => {
     server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 }, (request, response) => onRequest(app, request, response))
+    server.on('connection', (socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
     server.listen(app.port, '127.0.0.1')
     await once(server, 'listening')
     const address = server.address()
@@ -54,7 +60,8 @@ export async function startApp(cell: string, port = 0): Promise<RecordingApp> {
     if (!server.listening) return
     const closed = once(server, 'close')
     server.close()
-    server.closeAllConnections()
+    // Not `closeAllConnections`, which leaves out the ones that have become WebSockets.
+    for (const socket of sockets) socket.destroy()
     await closed
   }
   await listen()
@@ -130,14 +137,14 @@ export function refuseAsNotOwner(response: ServerResponse, { notExecuted }: { re
 }
 
 /** Values of one header as the app got them. */
-export function headerValues(seen: SeenRequest | undefined, name: string): string[] {
+export function headerValues(seen: Pick<SeenRequest, 'rawHeaders'> | undefined, name: string): string[] {
   const values: string[] = []
   const raw = seen?.rawHeaders ?? []
   for (let at = 0; at < raw.length; at += 2) if (raw[at]?.toLowerCase() === name) values.push(raw[at + 1] ?? '')
   return values
 }
 
-export function headerValue(seen: SeenRequest | undefined, name: string): string | undefined {
+export function headerValue(seen: Pick<SeenRequest, 'rawHeaders'> | undefined, name: string): string | undefined {
   return headerValues(seen, name).at(0)
 }
 
