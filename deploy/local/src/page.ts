@@ -16,7 +16,6 @@ const HOST = '127.0.0.1'
 
 export function readyPage({ layout, shares, tookMs, detached }: ReadyPage, paint: Palette): string {
   const files = filesOf(layout)
-  const near = (file: string) => relative(process.cwd(), file) || '.'
   const rows = layout.cells.map(({ name, ports }) => [
     name,
     `${((shares[name] ?? 0) * 100).toFixed(1)} %`,
@@ -60,7 +59,7 @@ export function errorPage(error: unknown, paint: Palette): string {
 function tries(layout: RunLayout, paint: Palette): string {
   const [first, second = first] = layout.cells
   if (first === undefined || second === undefined) return ''
-  const option = layout.basePort === 7000 ? '' : ` --local ${relative(process.cwd(), filesOf(layout).localJson)}`
+  const option = layout.basePort === 7000 ? '' : ` --local ${near(filesOf(layout).localJson)}`
   return `  1. Write user 42 at one gateway and read it at another: the same cell answers both ("servedBy").
      ${paint.cyan(`curl -s -X PUT http://${HOST}:${first.ports.gateway}/api/users/42 -H 'content-type: application/json' -d '{"name":"Lin"}'`)}
      ${paint.cyan(`curl -s http://${HOST}:${second.ports.gateway}/api/users/42`)}
@@ -68,6 +67,12 @@ function tries(layout: RunLayout, paint: Palette): string {
      ${paint.cyan(`npm run -s cellway -- route explain --url /api/users/42${option}`)}
   3. See cells, shares and members.
      ${paint.cyan(`npm run -s cellway -- status${option}`)}`
+}
+
+/** As one would type it here; an absolute path where the relative one climbs. */
+function near(file: string): string {
+  const path = relative(process.cwd(), file)
+  return path.startsWith('..') ? file : path
 }
 
 function portOption({ basePort }: RunLayout): string {

@@ -1,5 +1,5 @@
 /** Our own processes of a local run: control, gateways, instances of the demo application. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
@@ -10,6 +10,9 @@ import type { CellSecrets } from './secrets.ts'
 
 export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url))
 
+const COMPILE_CACHE = join(REPOSITORY, '.cellway', 'cache', 'node')
+/** As it was before the first process of ours made the folder. */
+const CACHE_IS_THERE = existsSync(COMPILE_CACHE)
 const HOST = '127.0.0.1'
 const READY_MS = 45_000
 /** Longer than each one's own drain, so that SIGKILL is for those that hang. */
@@ -26,7 +29,7 @@ export function controlSpec({ layout }: ServiceOptions): ProcessSpec {
   return {
     ...common(layout, 'control', 'services/control/src/main.ts', []),
     env: {
-      ...nodeEnvironment(layout),
+      ...nodeEnvironment(layout, 'control'),
       CELLWAY_CONTROL_HOST: HOST,
       CELLWAY_CONTROL_PORT: String(port),
       CELLWAY_CONTROL_METRICS_PORT: String(metricsPort),
@@ -98,7 +101,7 @@ function common(layout: RunLayout, name: string, program: string, args: readonly
     name,
     command: process.execPath,
     args: [join(REPOSITORY, program), ...args],
-    env: nodeEnvironment(layout),
+    env: nodeEnvironment(layout, name),
     cwd: REPOSITORY,
     logFile: logFileOf(layout, name),
     stopMs: STOP_MS,
@@ -106,9 +109,14 @@ function common(layout: RunLayout, name: string, program: string, args: readonly
   }
 }
 
-/** A dozen Node processes start at once: compiled code is kept between them and between runs. */
-function nodeEnvironment(layout: RunLayout): Readonly<Record<string, string>> {
-  return { NODE_COMPILE_CACHE: join(layout.root, 'cache', 'node') }
+/**
+ * A dozen Node processes start at once: compiled code is kept between starts of this clone, which halves their CPU. It is written
+ * when a process ends; the first time one process of each kind does that, or the first stop would take longer than the start.
+ */
+function nodeEnvironment(layout: RunLayout, name: string): Readonly<Record<string, string>> {
+  const [first] = layout.cells
+  const writers = ['control', `${first?.name}/app-1`, `${first?.name}/gateway`]
+  return CACHE_IS_THERE || writers.includes(name) ? { NODE_COMPILE_CACHE: COMPILE_CACHE } : {}
 }
 
 /** Holds passwords, therefore 0600. */

@@ -166,7 +166,12 @@ export class Supervisor {
     const running = [...this.#processes].flatMap(([name, { child, restarts }]) =>
       child === undefined ? [] : [[name, { ...child.identity, restarts }] as const]
     )
-    writeProcesses(this.#options.processesFile, { supervisor, children: Object.fromEntries(running) })
+    try {
+      writeProcesses(this.#options.processesFile, { supervisor, children: Object.fromEntries(running) })
+    } catch (error) {
+      // Somebody removed our folder: that must not keep anything from being stopped.
+      if (!this.#ended.signal.aborted) this.#options.say(`cannot note who runs: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
 }
 
