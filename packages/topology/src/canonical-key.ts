@@ -21,6 +21,16 @@ const DELETE = 0x7f
  * @throws TOPO_KEY_INVALID
  */
 export function canonicalKey(raw: string, rules: KeyRules): string {
+  return asciiKey(raw, rules) ?? unicodeKey(raw, rules)
+}
+
+/** The same for a value from a header, whose bytes node hands over as Latin-1 code points. @throws TOPO_KEY_INVALID */
+export function canonicalHeaderKey(raw: string, rules: KeyRules): string {
+  return asciiKey(raw, rules) ?? unicodeKey(decodeHeaderValue(raw), rules)
+}
+
+/** One pass over the common case; undefined if there is anything else than ASCII. */
+function asciiKey(raw: string, rules: KeyRules): string | undefined {
   const length = raw.length
   if (length === 0) throw keyInvalid({ reason: 'it is empty' })
   if (length > KEY_BYTES_MAX) throw keyInvalid({ reason: `it is longer than ${KEY_BYTES_MAX} bytes` })
@@ -28,7 +38,7 @@ export function canonicalKey(raw: string, rules: KeyRules): string {
   let upper = false
   for (let at = 0; at < length; at++) {
     const code = raw.charCodeAt(at)
-    if (code > DELETE) return canonicalUnicodeKey(raw, rules)
+    if (code > DELETE) return undefined
     if (code < SPACE || code === DELETE) throw keyInvalid({ reason: 'it contains a control character' })
     if (code >= 0x30 && code <= 0x39) digits++
     else if (code >= 0x41 && code <= 0x5a) upper = true
@@ -89,7 +99,7 @@ const CONTROL = /\p{Cc}/u
 /** What some languages read as a number although it is not written in ASCII digits (`１２`, `٣`, `−5`). */
 const FOREIGN_NUMBER = /^[+\-\u2212\uff0b\uff0d]?\p{Nd}[\p{Nd}.,]*$/u
 
-function canonicalUnicodeKey(raw: string, rules: KeyRules): string {
+function unicodeKey(raw: string, rules: KeyRules): string {
   if (!raw.isWellFormed()) throw keyInvalid({ reason: 'it is not valid Unicode' })
   if (Buffer.byteLength(raw) > KEY_BYTES_MAX) throw keyInvalid({ reason: `it is longer than ${KEY_BYTES_MAX} bytes` })
   if (CONTROL.test(raw)) throw keyInvalid({ reason: 'it contains a control character' })

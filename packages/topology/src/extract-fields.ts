@@ -6,9 +6,9 @@ const UNDERSCORE = 0x5f
 const HYPHEN = 0x2d
 
 /**
- * The one value of a header, decoded as UTF-8. Names are compared without case and with `_` as `-`, because servers behind
+ * The one value of a header, as node hands it over. Names are compared without case and with `_` as `-`, because servers behind
  * us may do so; two of them are ambiguous even if their values agree.
- * @throws TOPO_KEY_AMBIGUOUS, TOPO_KEY_INVALID
+ * @throws TOPO_KEY_AMBIGUOUS
  */
 export function headerValue(headers: readonly string[], name: string): string | undefined {
   let found: string | undefined
@@ -18,7 +18,7 @@ export function headerValue(headers: readonly string[], name: string): string | 
     if (found !== undefined) throw keyAmbiguous({ source: `header ${name}`, reason: 'the header is there more than once' })
     found = headers[at + 1]
   }
-  return found === undefined ? undefined : decodeHeaderValue(found)
+  return found
 }
 
 /** Both have the same length; `name` is lower case. */

@@ -1,5 +1,5 @@
 import { BUCKET_ID_BUCKETS_MAX, decodeBucketId } from './bucket-id.ts'
-import { canonicalKey } from './canonical-key.ts'
+import { canonicalHeaderKey, canonicalKey } from './canonical-key.ts'
 import type { CompiledExtractor, CompiledSpace } from './compile.ts'
 import { bucketOfKey } from './crc32.ts'
 import { keyInvalid } from './errors.ts'
@@ -25,7 +25,7 @@ export function extract(extractor: CompiledExtractor, context: ExtractContext): 
   const { request, space } = context
   switch (extractor.kind) {
     case 'header':
-      return byKey(space, headerValue(request.headers, extractor.name))
+      return byHeader(space, headerValue(request.headers, extractor.name))
     case 'cookie':
       return byKey(space, cookieValue(request.headers, extractor.name))
     case 'query':
@@ -51,13 +51,18 @@ export function extract(extractor: CompiledExtractor, context: ExtractContext): 
   }
 }
 
+function byHeader(space: CompiledSpace, raw: string | undefined): Extracted | undefined {
+  return raw === undefined ? undefined : placed(space, canonicalHeaderKey(raw, space.config))
+}
+
 function byKey(space: CompiledSpace, raw: string | undefined): Extracted | undefined {
-  if (raw === undefined) return undefined
-  const { config, byKey } = space
-  const key = canonicalKey(raw, config)
+  return raw === undefined ? undefined : placed(space, canonicalKey(raw, space.config))
+}
+
+function placed({ config, byKey, hashBuckets }: CompiledSpace, key: string): Extracted {
   const known = byKey.size === 0 ? undefined : byKey.get(key)
   if (known !== undefined) return { kind: 'bucket', bucketIndex: known, key }
-  if (config.kind === 'hash') return { kind: 'bucket', bucketIndex: bucketOfKey(key, space.hashBuckets), key }
+  if (config.kind === 'hash') return { kind: 'bucket', bucketIndex: bucketOfKey(key, hashBuckets), key }
   return { kind: 'unknown', key }
 }
 

@@ -6,7 +6,7 @@ const text = readFileSync(VECTORS_URL, 'utf8')
 const { vectors } = JSON.parse(text) as VectorFile
 
 t.test('the committed vectors are what the code gives', async (t) => {
-  t.equal(text, generateVectors(), 'if this is deliberate, run: node packages/topology/vectors/generate.ts')
+  t.equal(text, generateVectors(), 'if this is deliberate, run: cd packages/topology/vectors && node generate.ts > routing.vectors.json')
   t.ok(vectors.length >= 200, `${vectors.length} vectors`)
   t.equal(new Set(vectors.map(({ name }) => name)).size, vectors.length, 'names are unique')
   t.match(text, /^[\x0a\x20-\x7e]*$/, 'the file is ASCII')

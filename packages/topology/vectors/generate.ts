@@ -1,8 +1,7 @@
 /**
- * Writes `routing.vectors.json`: what gateway, guards in any language and SQL must agree on to the bit. Run it after a
- * deliberate change of the rules: `node packages/topology/vectors/generate.ts`. A test regenerates and compares.
+ * Prints `routing.vectors.json`: what gateway, guards in any language and SQL must agree on to the bit. After a deliberate
+ * change of the rules: `cd packages/topology/vectors && node generate.ts > routing.vectors.json`. A test regenerates and compares.
  */
-import { writeFileSync } from 'node:fs'
 import { isCellwayError } from '@cellway/base'
 import { canonicalKey, decodeUtf8, type KeyRules } from '../src/canonical-key.ts'
 import { bucketOfKey, crc32OfText } from '../src/crc32.ts'
@@ -63,4 +62,4 @@ function vectorOf({ name, input, keyType, fold }: VectorInput): Vector {
   }
 }
 
-if (import.meta.main) writeFileSync(VECTORS_URL, generateVectors())
+if (import.meta.main) process.stdout.write(generateVectors())
