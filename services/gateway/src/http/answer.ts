@@ -21,6 +21,11 @@ export function answerHead(exchange: Exchange, head: UpstreamHead, { closing }: 
   }
 }
 
+/** node keeps a head back until the first byte of the body; HTTP/2 does not. */
+export function flushHead({ response }: Exchange): void {
+  if (response instanceof ServerResponse && !response.destroyed) response.flushHeaders()
+}
+
 /** @returns false when the client reads more slowly than the instance writes: stop until `drain`. */
 export function writeAnswer(exchange: Exchange, chunk: Buffer): boolean {
   const { response } = exchange

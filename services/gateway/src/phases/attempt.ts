@@ -2,7 +2,7 @@ import { isCellwayError } from '@cellway/base'
 import type { Dispatcher } from 'undici'
 import type { DataPlane } from '../data-plane.ts'
 import { upstreamInvalid } from '../errors.ts'
-import { answerHead, endAnswer, writeAnswer } from '../http/answer.ts'
+import { answerHead, endAnswer, flushHead, writeAnswer } from '../http/answer.ts'
 import { readUpstreamHead, type UpstreamHead } from '../http/response-headers.ts'
 import { writeNote } from '../read-your-writes.ts'
 import type { Instance } from '../upstream/instance.ts'
@@ -27,6 +27,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #started = false
   #settled = false
+  #bodyBegun = false
   #informational = 0
   #head: UpstreamHead | undefined
   #abandoned = false
@@ -75,6 +76,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const note = exchange.hop === undefined ? writeNote(classification, statusCode, plane.clock.nowMs()) : undefined
     if (note !== undefined) head.headers.push('set-cookie', note)
     answerHead(exchange, head, { closing: plane.draining })
+    // Head and body leave in one write when they came in one piece; otherwise the head must not wait for a body that may be slow.
+    queueMicrotask(() => {
+      if (!this.#bodyBegun && !this.#settled) flushHead(exchange)
+    })
     if (head.eventStream) this.#register(classification)
   }
 
@@ -96,6 +101,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#head?.notExecuted !== false) return
+    this.#bodyBegun = true
     if (writeAnswer(this.#options.exchange, chunk)) return
     controller.pause()
     const { bodyIdleTimeoutMs } = this.#options.plane.config.upstream

@@ -60,7 +60,10 @@ interface AcknowledgerOptions {
   readonly adopted: () => { readonly version: number; readonly checksum: string }
 }
 
-/** Tells control what all workers have adopted; one call at a time, always with the newest state, again after a failure. */
+/** How often control hears from us without a change: its `status` calls a member that was silent for long gone. */
+const REPEAT_MS = 5_000
+
+/** Tells control what all workers have adopted; one call at a time, always with the newest state, again after a failure and every few seconds. */
 function acknowledger({ client, config, log, signal, adopted }: AcknowledgerOptions): () => void {
   let told = 0
   let telling = false
@@ -79,7 +82,13 @@ function acknowledger({ client, config, log, signal, adopted }: AcknowledgerOpti
     }
     telling = false
   }
-  return () => {
+  const acknowledge = (): void => {
     tell().catch((error: unknown) => log.error({ err: error }, 'acknowledging failed'))
   }
+  const repeat = setInterval(() => {
+    told = 0
+    acknowledge()
+  }, REPEAT_MS)
+  signal.addEventListener('abort', () => clearInterval(repeat), { once: true })
+  return acknowledge
 }
