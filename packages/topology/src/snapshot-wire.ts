@@ -52,8 +52,17 @@ export function decodeSnapshot(text: string): Snapshot {
   return { formatVersion: 1, version: wire.version, checksum, topology: wire.topology, ledger: fromRuns(wire) }
 }
 
-function checksumOf(rest: Omit<WireSnapshot, 'checksum'>): string {
-  return createHash('sha256').update(canonicalJson(rest)).digest('hex')
+/** Canonical JSON of everything but the ledger, a line feed, and the JSON of the ledger, which has one spelling already. */
+function checksumOf({ ledger, ...rest }: Omit<WireSnapshot, 'checksum'>): string {
+  return createHash('sha256')
+    .update(`${canonicalJson(rest)}\n${JSON.stringify(ledger.map(({ space, runs }) => [space, runs.map(canonicalRun)]))}`)
+    .digest('hex')
+}
+
+function canonicalRun(run: WireRun): readonly unknown[] {
+  const [count, owner, epoch, state] = run
+  if (state === undefined || state.kind === 'owned') return [count, owner, epoch]
+  return state.kind === 'moving' ? [count, owner, epoch, state.from, state.to, state.shift] : [count, owner, epoch, state.reason]
 }
 
 function inOrder(topology: Topology, ledger: readonly LedgerEntry[]): readonly LedgerEntry[] {
@@ -117,18 +126,18 @@ function fromRuns(wire: WireSnapshot): readonly LedgerEntry[] {
   const rows: LedgerEntry[] = []
   for (const space of spaceIds(wire.topology)) {
     const names = bucketNames(wire.topology, space)
-    let at = 0
-    for (const run of bySpace.get(space) ?? []) at = expand({ space, names, at, run, rows })
-    if (at !== names.length) throw snapshotCorrupt({ reason: `its ledger has ${at} buckets of ${space} instead of ${names.length}` })
+    const before = rows.length
+    for (const run of bySpace.get(space) ?? []) expand({ topology: wire.topology, space, names, at: rows.length - before, run, rows })
+    bySpace.delete(space)
+    const count = rows.length - before
+    if (count !== names.length) throw snapshotCorrupt({ reason: `its ledger has ${count} buckets of ${space} instead of ${names.length}` })
   }
-  try {
-    return inOrder(wire.topology, rows)
-  } catch (cause) {
-    throw snapshotCorrupt({ reason: 'its ledger does not fit its topology' }, { cause })
-  }
+  if (bySpace.size > 0) throw snapshotCorrupt({ reason: 'its ledger has spaces that its topology has not' })
+  return rows
 }
 
 interface Expansion {
+  readonly topology: Topology
   readonly space: SpaceId
   readonly names: readonly BucketName[]
   readonly at: number
@@ -136,11 +145,14 @@ interface Expansion {
   readonly rows: LedgerEntry[]
 }
 
-function expand({ space, names, at, run: [count, owner, epoch, state = OWNED], rows }: Expansion): number {
-  for (let index = at; index < at + count; index++) {
-    const bucket = names[index]
-    if (bucket === undefined) throw snapshotCorrupt({ reason: `its ledger has more than ${names.length} buckets of ${space}` })
-    rows.push({ space, bucket, owner: owner as CellId, epoch: epoch as Epoch, state })
+function expand({ topology, space, names, at, run: [count, owner, epoch, state = OWNED], rows }: Expansion): void {
+  if (at + count > names.length) throw snapshotCorrupt({ reason: `its ledger has more than ${names.length} buckets of ${space}` })
+  for (const bucket of names.slice(at, at + count)) rows.push({ space, bucket, owner: owner as CellId, epoch: epoch as Epoch, state })
+  const row = rows.at(-1)
+  try {
+    // The rows of a run differ in their names only, so one check is enough.
+    if (row !== undefined) checkEntry(topology, row)
+  } catch (cause) {
+    throw snapshotCorrupt({ reason: 'its ledger does not fit its topology' }, { cause })
   }
-  return at + count
 }

@@ -9,7 +9,7 @@ export interface Snapshot {
   readonly formatVersion: 1
   /** Grows with each change of the topology or the ledger. */
   readonly version: number
-  /** SHA-256, hex, over the canonical JSON of the wire form without the checksum. */
+  /** SHA-256, hex, over everything else in one canonical form (see `checksumOf`). */
   readonly checksum: string
   readonly topology: Topology
   /** Every bucket of every space exactly once; by space in the order of the file, then buckets in order, then pins. */
