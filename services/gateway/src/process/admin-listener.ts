@@ -1,11 +1,10 @@
 import type { Logger, Metrics } from '@cellway/telemetry'
-import { type CellId, compileSnapshot, explain, formatExplanation } from '@cellway/topology'
+import { type CellId, compileSnapshot, explain, formatExplanation, type RoutingQuestion, routingRequestOf } from '@cellway/topology'
 import Fastify from 'fastify'
 import { AggregatorRegistry } from 'prom-client'
 import type { GatewayConfig } from '../config.ts'
 import { noSnapshot } from '../errors.ts'
 import { openGeoDatabase } from '../geo.ts'
-import { type ExplainBody, explainBodySchema, routingRequestOf } from './explain-request.ts'
 import type { SnapshotKeeper } from './snapshot-keeper.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
@@ -66,7 +65,7 @@ export async function openAdminListener(options: AdminListenerOptions): Promise<
       inFlightWrites
     }))
   }))
-  app.post<{ Body: ExplainBody }>('/v1/route/explain', { schema: { body: explainBodySchema } }, async (request) => {
+  app.post<{ Body: RoutingQuestion }>('/v1/route/explain', { schema: { body: explainBodySchema } }, async (request) => {
     const snapshot = keeper.current()
     if (snapshot === undefined) throw noSnapshot({})
     const explanation = explain(compileSnapshot(snapshot), routingRequestOf(request.body), {
@@ -98,6 +97,23 @@ export async function openAdminListener(options: AdminListenerOptions): Promise<
     }
   }
 }
+
+const explainBodySchema = {
+  type: 'object',
+  required: ['url'],
+  additionalProperties: false,
+  properties: {
+    method: { type: 'string', maxLength: 32, default: 'GET' },
+    url: { type: 'string', minLength: 1, maxLength: 8192 },
+    headers: {
+      anyOf: [
+        { type: 'object', additionalProperties: { type: 'string' } },
+        { type: 'array', items: { type: 'array', minItems: 2, maxItems: 2, items: { type: 'string' } } }
+      ]
+    },
+    clientIp: { type: 'string', maxLength: 64 }
+  }
+} as const
 
 async function metricsText({ metrics, pool, keeper }: AdminListenerOptions): Promise<string> {
   metrics.gauge('cellway_gateway_snapshot_age_seconds').set(keeper.ageMs() / 1000)

@@ -1,7 +1,6 @@
-import { explain, parseCellId } from '@cellway/topology'
+import { explain, parseCellId, type RoutingQuestion, routingRequestOf } from '@cellway/topology'
 import type { FastifyInstance } from 'fastify'
 import { cellUnknown, noTopology } from '../../errors.ts'
-import { type ExplainBody, toRoutingRequest } from '../../explain-request.ts'
 import type { ControlParts } from '../../parts.ts'
 import { VIEWERS } from '../access.ts'
 import { array, NAME, OPEN, object, responses, type Schema } from '../schemas.ts'
@@ -25,7 +24,7 @@ const EXPLAIN_BODY = object(
 )
 
 export function addRoutingRoutes(app: FastifyInstance, { state }: ControlParts): void {
-  app.post<{ Body: ExplainBody }>(
+  app.post<{ Body: RoutingQuestion & { readonly cell?: string } }>(
     '/v1/route/explain',
     {
       config: { access: VIEWERS },
@@ -42,7 +41,7 @@ export function addRoutingRoutes(app: FastifyInstance, { state }: ControlParts):
       const wanted = request.body.cell ?? cells[0] ?? ''
       const selfCell = Object.keys(published.snapshot.topology.cells).find((cell) => cell === wanted)
       if (selfCell === undefined) throw cellUnknown({ cell: wanted, known: cells })
-      return explain(published.compiled(), toRoutingRequest(request.body), { selfCell: parseCellId(selfCell) })
+      return explain(published.compiled(), routingRequestOf(request.body), { selfCell: parseCellId(selfCell) })
     }
   )
 }
