@@ -12,6 +12,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   topology: ['base'],
+  change: ['base'],
+  'mysql-binlog': ['base'],
+  log: ['base', 'change'],
   store: ['base'],
   client: ['base', 'topology'],
   telemetry: ['base'],
@@ -22,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Pure packages: no I/O, no clock, no randomness. What they may take from node is pure computing. */
-const PURE = ['base', 'topology']
+const PURE = ['base', 'topology', 'change', 'mysql-binlog']
 const PURE_NODE_MODULES = ['node:crypto', 'node:zlib', 'node:buffer', 'node:net']
 
 const SOURCE_LINES_MAX = 300
