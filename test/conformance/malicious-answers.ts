@@ -6,7 +6,7 @@ export interface MaliciousRow {
   readonly why: string
   readonly steps: readonly Step[]
   /**
-   * `gateway`: 502, 503 or 504 of ours. `whole`: the status and body below, complete.
+   * `gateway`: 421, 502, 503 or 504 of ours. `whole`: the status and body below, complete.
    * `cut`: the answer has begun, and its end is visibly missing.
    */
   readonly outcomes: readonly ('gateway' | 'whole' | 'cut')[]
@@ -181,6 +181,12 @@ const headers: readonly MaliciousRow[] = [
       body: 'mine',
       poisons: false
     }
+  ),
+  bad(
+    '421-for-ever',
+    '421 with the word that nothing was done, each time: tried again a few times, then refused',
+    answer('X-Cellway-Not-Executed: 1\r\nContent-Length: 4\r\n', 'mine', '421 Misdirected Request'),
+    { poisons: false }
   ),
   bad('good', 'the control row: nothing wrong', answer('Content-Length: 4\r\n', 'mine'), { outcomes: ['whole'], body: 'mine', poisons: false })
 ]

@@ -80,11 +80,11 @@ function ownProblems(row: MaliciousRow, view: ClientView): readonly string[] {
 function outcomeOf(row: MaliciousRow, { answers, closed }: ClientView): string {
   const [answer] = answers
   if (!answer) return 'nothing'
-  if ([502, 503, 504].includes(answer.status) && answer.complete && isOurs(answer.body)) return 'gateway'
+  if ([421, 502, 503, 504].includes(answer.status) && answer.complete && isOurs(answer.body)) return 'gateway'
   if (!answer.complete) return closed ? 'cut' : 'unfinished'
   return answer.status === row.status && answer.body.toString() === row.body ? 'whole' : 'something else'
 }
 
 function isOurs(body: Buffer): boolean {
-  return /"code":"GW_[A-Z_]+"/.test(body.toString())
+  return /"code":"(GW|TOPO)_[A-Z_]+"/.test(body.toString())
 }
