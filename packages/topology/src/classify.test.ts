@@ -162,3 +162,8 @@ t.test('matchRoute gives the route alone', async (t) => {
   t.equal(matchRoute(example, requestOf({ path: '/api/products/1' }))?.name, '#3')
   t.equal(matchRoute(example, requestOf({ path: '/x' })), undefined)
 })
+
+t.test('a refusal says where the key came from', async (t) => {
+  const found = classify(example, requestOf(order({ headers: ['Cookie', 'uid=042'] })), { selfCell: SHANGHAI })
+  t.match(found, { kind: 'refused', error: { code: 'TOPO_KEY_INVALID', details: { source: 'cookie uid', reason: /leading zeros/ } } })
+})

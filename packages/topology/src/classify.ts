@@ -1,7 +1,7 @@
-import { isCellwayError } from '@cellway/base'
+import { type CellwayError, isCellwayError } from '@cellway/base'
 import type { CompiledRoute, CompiledSnapshot, CompiledTarget } from './compile.ts'
 import type { RouteConfig } from './config.ts'
-import { keyMissing, noRoute, valueUnknown } from './errors.ts'
+import { keyInvalid, keyMissing, noRoute, valueUnknown } from './errors.ts'
 import { type ExtractContext, type Extracted, extract } from './extract.ts'
 import { anyAreaBucket } from './extract-geo.ts'
 import { nearestPlace, unitVector } from './geography.ts'
@@ -24,9 +24,11 @@ export function classify(compiled: CompiledSnapshot, request: RoutingRequest, op
   const { config, target } = route
   if (target === undefined) return { kind: 'cell', route: config, operation, cell: options.selfCell, why: 'the route is local' }
   const context: ExtractContext = { request, space: target.space, geo: options.geo }
+  let source = ''
   try {
     if (target.space.config.kind === 'single') return bucketOf(target, config, operation, SINGLE, 'single space')
     for (const extractor of target.extractors) {
+      source = extractor.source
       const found = extract(extractor, context)
       if (found === undefined) continue
       if (found.kind === 'bucket') return bucketOf(target, config, operation, found, extractor.source)
@@ -34,9 +36,15 @@ export function classify(compiled: CompiledSnapshot, request: RoutingRequest, op
     }
     return withoutBucket({ compiled, config, target, operation, context, options, unknownSource: undefined })
   } catch (error) {
-    if (isCellwayError(error)) return { kind: 'refused', route: config, error }
+    if (isCellwayError(error)) return { kind: 'refused', route: config, error: withSource(error, source) }
     throw error
   }
+}
+
+/** The rules of keys do not know where a key came from; whoever reads the refusal wants to. */
+function withSource(error: CellwayError, source: string): CellwayError {
+  if (error.code !== keyInvalid.definition.code || error.details.source !== undefined) return error
+  return keyInvalid({ reason: String(error.details.reason), source }, { cause: error.cause })
 }
 
 /** Only the route, for requests whose bucket another gateway has found already. */
