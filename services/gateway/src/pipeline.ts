@@ -58,13 +58,14 @@ export function openExchange(plane: DataPlane, request: ClientRequest, response:
     error: undefined,
     statusCode: 0,
     servedBy: undefined,
+    ended: false,
     gone: false,
     cancel: undefined
   }
 }
 
 function onClientClosed(exchange: Exchange): void {
-  if (exchange.response.writableFinished) return
+  if (exchange.ended) return
   exchange.gone = true
   exchange.cancel?.()
 }

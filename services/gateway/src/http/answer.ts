@@ -1,4 +1,5 @@
 import { type OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { constants } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { CellwayError } from '@cellway/base'
 import type { Exchange } from '../phases/exchange.ts'
@@ -33,7 +34,18 @@ export function writeAnswer(exchange: Exchange, chunk: Buffer): boolean {
 }
 
 export function endAnswer(exchange: Exchange): void {
+  exchange.ended = true
   exchange.response.end()
+}
+
+/**
+ * Ends an answer that cannot be completed so that nobody takes it for whole: HTTP/2 needs an error code for that, and HTTP/1.0,
+ * where the end of the connection may be the end of the body, a reset.
+ */
+export function breakAnswer({ request, response }: Exchange): void {
+  if (!(response instanceof ServerResponse)) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  else if (request.httpVersion === '1.0' && response.socket !== null) response.socket.resetAndDestroy()
+  else response.destroy()
 }
 
 /** The body of every refusal of ours: a code to match on, a sentence to read, and whether to try again. */
@@ -46,10 +58,11 @@ export function refuse(exchange: Exchange, error: CellwayError, { closing }: { r
   const { response, request } = exchange
   exchange.error = error
   if (response.headersSent || response.destroyed) {
-    response.destroy()
+    breakAnswer(exchange)
     return
   }
   exchange.statusCode = error.statusCode
+  exchange.ended = true
   const body = refusalBody(error, exchange.requestId)
   const headers: string[] = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body)), 'cache-control', 'no-store']
   if (error.retry === 'later') headers.push('retry-after', '1')

@@ -8,7 +8,6 @@ export interface UpstreamHead {
   /** 421 with the promise that nothing was done. */
   readonly notExecuted: boolean
   readonly eventStream: boolean
-  readonly hasLength: boolean
 }
 
 /** obs-text is allowed (RFC 9110 5.5); control characters would let an upstream write headers of its own. */
@@ -25,7 +24,7 @@ export function readUpstreamHead(statusCode: number, raw: readonly (Buffer | str
   const headers: string[] = []
   let notExecuted = false
   let eventStream = false
-  let hasLength = false
+  let coded = false
   let named: string[] | undefined
   for (let at = 0; at < raw.length; at += 2) {
     const name = latin1(raw[at])
@@ -38,6 +37,9 @@ export function readUpstreamHead(statusCode: number, raw: readonly (Buffer | str
       continue
     }
     if (kind === 'hop') {
+      if (lower === 'transfer-encoding' && (coded || value.trim().toLowerCase() !== 'chunked'))
+        throw upstreamInvalid({ cell, rule: 'an unknown transfer coding' })
+      if (lower === 'transfer-encoding') coded = true
       if (lower === 'connection')
         named = (named ?? []).concat(
           value
@@ -47,16 +49,14 @@ export function readUpstreamHead(statusCode: number, raw: readonly (Buffer | str
         )
       continue
     }
-    if (lower === 'content-length') hasLength = true
-    else if (lower === 'content-type') eventStream = value.startsWith('text/event-stream')
+    if (lower === 'content-type') eventStream = value.startsWith('text/event-stream')
     headers.push(name, value)
   }
   return {
     statusCode,
     headers: named === undefined ? headers : withoutNamed(headers, named),
     notExecuted: notExecuted && statusCode === 421,
-    eventStream,
-    hasLength
+    eventStream
   }
 }
 

@@ -2,7 +2,7 @@ import { isCellwayError } from '@cellway/base'
 import type { Dispatcher } from 'undici'
 import type { DataPlane } from '../data-plane.ts'
 import { upstreamInvalid } from '../errors.ts'
-import { answerHead, endAnswer, flushHead, writeAnswer } from '../http/answer.ts'
+import { answerHead, breakAnswer, endAnswer, flushHead, writeAnswer } from '../http/answer.ts'
 import { readUpstreamHead, type UpstreamHead } from '../http/response-headers.ts'
 import { writeNote } from '../read-your-writes.ts'
 import type { Instance } from '../upstream/instance.ts'
@@ -106,7 +106,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     controller.pause()
     const { bodyIdleTimeoutMs } = this.#options.plane.config.upstream
     // A client that never reads would otherwise hold the instance's connection for ever.
-    this.#stalled = setTimeout(() => this.#options.exchange.response.destroy(), bodyIdleTimeoutMs)
+    this.#stalled = setTimeout(() => breakAnswer(this.#options.exchange), bodyIdleTimeoutMs)
     this.#options.exchange.response.once('drain', () => {
       clearTimeout(this.#stalled)
       controller.resume()
@@ -133,7 +133,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     // What our own rules or the client's body broke says nothing about the instance, but a broken answer does.
     const result = isCellwayError(error) && error.origin === 'client' ? 'abandoned' : 'failure'
     this.#finish(result, { kind: 'failed', error: attemptError(error, instance.cell, sent, classification.route.timeoutMs), sent })
-    if (exchange.response.headersSent) exchange.response.destroy()
+    if (exchange.response.headersSent) breakAnswer(exchange)
   }
 
   #finish(result: 'success' | 'failure' | 'abandoned', outcome: Outcome): void {

@@ -45,6 +45,8 @@ export interface Exchange {
   statusCode: number
   /** The cell that served it, once known. */
   servedBy: string | undefined
+  /** The last byte of the answer has been written by us; node's own flags say so too early on a reset HTTP/2 stream. */
+  ended: boolean
   /** The client is gone; whoever waits for it stops. */
   gone: boolean
   /** Ends the phase that waits now (hold, forward). */

@@ -37,8 +37,8 @@ export async function forward(plane: DataPlane, exchange: Exchange, classificati
       replayBytesMax: plane.config.limits.replayBytesMax,
       bytesMax: classification.route.bodyBytesMax
     })
-    if (exchange.gone) return { kind: 'gone' }
   }
+  if (exchange.gone) return { kind: 'gone' }
   exchange.attempts += 1
   exchange.tried.push(instance)
   return dispatch(plane, exchange, classification, verdict, instance)

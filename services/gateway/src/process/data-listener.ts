@@ -4,7 +4,7 @@ import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, ty
 import type { Socket } from 'node:net'
 import type { DataPlane } from '../data-plane.ts'
 import { internalError, methodNotAllowed } from '../errors.ts'
-import { isClosing } from '../http/answer.ts'
+import { isClosing, refusalBody } from '../http/answer.ts'
 import { handleRequest } from '../pipeline.ts'
 import { answerParserError, refuseOnSocket } from './parser-error.ts'
 import { handleUpgrade, shouldUpgrade } from './upgrade.ts'
@@ -27,7 +27,7 @@ export async function openDataListener(plane: DataPlane): Promise<DataListener> 
   // Our own validation judges `Expect`, so that the answer is like every other refusal.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => onRequest(plane, request, response))
   server.on('clientError', (error: Error, socket: Socket) => answerParserError(plane, error, socket))
-  server.on('connect', (_request: IncomingMessage, socket: Socket) => refuseOnSocket(plane, methodNotAllowed({ method: 'CONNECT' }), socket))
+  server.on('connect', (_request: IncomingMessage, target: Socket | Http2ServerResponse) => refuseConnect(plane, target))
   server.on('upgrade', (request: IncomingMessage, socket: Socket, first: Buffer) => {
     handleUpgrade(plane, request, socket, first).catch((error: unknown) => {
       plane.log.error({ err: error }, 'upgrade failed by a mistake of ours')
@@ -122,6 +122,18 @@ function trackConnections(server: Server | Http2SecureServer, plane: DataPlane):
     })
   })
   return open
+}
+
+/** Over HTTP/1 the event brings the bare socket, over HTTP/2 the answer of that one stream. */
+function refuseConnect(plane: DataPlane, target: Socket | Http2ServerResponse): void {
+  const refusal = methodNotAllowed({ method: 'CONNECT' })
+  if (!('writeHead' in target)) {
+    refuseOnSocket(plane, refusal, target)
+    return
+  }
+  plane.metrics.onRefused(refusal)
+  target.writeHead(refusal.statusCode, { 'content-type': 'application/json' })
+  target.end(refusalBody(refusal, `${plane.config.member}-connect`))
 }
 
 async function listen(server: Server, plane: DataPlane): Promise<void> {
