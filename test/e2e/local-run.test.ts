@@ -9,20 +9,19 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createConnection } from 'mysql2/promise'
 import t from 'tap'
+import { layoutOf, portsOf } from '../../deploy/local/src/layout.ts'
 import type { LocalJson } from '../../deploy/local/src/local-json.ts'
+import { isFree } from '../../deploy/local/src/ports.ts'
 import { isRunning, type RunProcesses } from '../../deploy/local/src/processes.ts'
 
 const MAIN = fileURLToPath(new URL('../../deploy/local/src/main.ts', import.meta.url))
-const FIRST = 27_400
-const SECOND = 28_000
-const SMOKE = 28_400
-const INTERRUPTED = 28_800
 const COMMAND_MS = 180_000
 
 /** Three starts of two cells, a smoke run and their ends take a minute on two cores; other tests may be running. */
 t.setTimeout(580_000)
 const LONG = { timeout: 280_000 }
 
+const [FIRST, SECOND, SMOKE, INTERRUPTED] = await freeBasePorts()
 const root = await mkdtemp(join(tmpdir(), 'cellway-local-'))
 t.teardown(async () => {
   for (const port of [FIRST, SECOND, SMOKE, INTERRUPTED]) await command('stop', '--base-port', String(port))
@@ -118,6 +117,18 @@ t.test('--smoke walks the story and says so', LONG, async (t) => {
   t.match(output, /all \d+ checks hold/)
   t.notMatch(output, '✘')
 })
+
+/** Four runs of two cells each; chosen at random, because somebody else may be testing on this machine. */
+async function freeBasePorts(): Promise<[number, number, number, number]> {
+  const free: number[] = []
+  for (let basePort = 27_000; basePort <= 28_700; basePort += 200 + 100) {
+    const ports = portsOf(layoutOf({ root: tmpdir(), basePort, cellCount: 2, appsPerCell: 2 })).map(({ port }) => port)
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) free.push(basePort)
+  }
+  const [first, second, third, fourth] = free.sort(() => Math.random() - 0.5)
+  if (first === undefined || second === undefined || third === undefined || fourth === undefined) throw new Error('no free ports from 27000 to 28999')
+  return [first, second, third, fourth]
+}
 
 function cellShape(port: number) {
   const url = (offset: number) => `http://127.0.0.1:${port + offset}`

@@ -125,7 +125,7 @@ async function startApps(prepared: Prepared): Promise<void> {
       const specs = cell.ports.apps.map((_, instance) => appSpec({ layout, workers }, cell, { secrets: secretsOf(prepared, cell), instance }))
       await Promise.all(specs.map((spec) => supervisor.start(spec)))
     })
-    note(`${layout.cells[0]?.ports.apps.length ?? 0} instances per cell`)
+    note(instancesText(layout))
   })
 }
 
@@ -164,4 +164,9 @@ function secretsOf({ secrets }: Prepared, cell: CellLayout): CellSecrets {
 
 function cellsText(layout: RunLayout): string {
   return layout.cells.length === 1 ? '1 cell' : `${layout.cells.length} cells`
+}
+
+function instancesText({ cells }: RunLayout): string {
+  const count = cells[0]?.ports.apps.length ?? 0
+  return count === 1 ? '1 instance per cell' : `${count} instances per cell`
 }
