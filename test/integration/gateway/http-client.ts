@@ -83,6 +83,8 @@ export interface RawConnection {
   readonly socket: Socket
   /** Everything that has come so far. */
   received(): string
+  /** Whether it ended by a reset. */
+  wasReset(): boolean
   /** Everything until the other side closes. */
   ended(timeoutMs?: number): Promise<string>
 }
@@ -95,13 +97,16 @@ export async function rawConnect(port: number, bytes = ''): Promise<RawConnectio
   socket.on('data', (chunk) => {
     text += chunk.toString('latin1')
   })
-  // A reset is an end too; what came before it is what counts.
-  socket.on('error', () => undefined)
+  let isReset = false
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    isReset ||= error.code === 'ECONNRESET'
+  })
   await once(socket, 'connect')
   if (bytes !== '') socket.write(bytes, 'latin1')
   return {
     socket,
     received: () => text,
+    wasReset: () => isReset,
     ended: async (timeoutMs = ANSWER_MS) => {
       await within('the end of the connection', closed, timeoutMs)
       return text
