@@ -2,12 +2,14 @@ import type { CorpusRow } from './corpus.ts'
 import type { GoodAnswer, GoodRow } from './good-requests.ts'
 import { allValues } from './http1-head.ts'
 import { answerProblems, refusalProblems, seenProblems, short, upstreamProblems, type World } from './judge.ts'
-import { type ClientView, connectRaw, type RawClient, type Slicing } from './raw-client.ts'
+import { type ClientView, connectRaw, type RawClient, type RawClientOptions, type Slicing } from './raw-client.ts'
 import type { RecordingUpstream, Taken } from './recording-upstream.ts'
 
 /** What a row is run against: the gateway, or a proxy that is known to be wrong. */
 export interface Target {
   readonly port: number
+  /** Speak HTTP/1.1 inside of TLS, trusting this certificate. */
+  readonly tls?: { readonly ca: string }
   readonly upstreams: readonly RecordingUpstream[]
   readonly world: World
   /** How long a row may take; a gateway that hangs fails the row. */
@@ -20,7 +22,7 @@ const FENCE = Buffer.from(`GET ${FENCE_TARGET} HTTP/1.1\r\nHost: shop.example\r\
 /** Sends one row and returns every way in which the target broke its expectation; empty = passed. */
 export async function runRow(row: CorpusRow, target: Target, slicing: Slicing = 'whole'): Promise<readonly string[]> {
   const late = takeAll(target)
-  using client = await connectRaw({ port: target.port, methods: methodsOf(row.bytes) })
+  using client = await connectRaw({ ...connection(target), methods: methodsOf(row.bytes) })
   await client.send(row.bytes, slicing)
   if (row.thenEnd) client.end()
   const inTime = await client.until((view) => isSettled(row, view), target.deadlineMs)
@@ -41,7 +43,7 @@ export async function runRow(row: CorpusRow, target: Target, slicing: Slicing = 
 /** The same for a good request, with what the client must see. */
 export async function runGoodRow(row: GoodRow, target: Target, slicing: Slicing = 'whole'): Promise<readonly string[]> {
   const late = takeAll(target)
-  using client = await connectRaw({ port: target.port, methods: methodsOf(row.bytes) })
+  using client = await connectRaw({ ...connection(target), methods: methodsOf(row.bytes) })
   await client.send(row.bytes, slicing)
   const continued = await sendAfterContinue(row, client, target)
   const settled = (view: ClientView): boolean =>
@@ -168,11 +170,15 @@ async function sendAfterContinue(row: GoodRow, client: RawClient, target: Target
  * and it shows that the gateway still serves.
  */
 async function fenceProblems(target: Target): Promise<readonly string[]> {
-  using client = await connectRaw({ port: target.port, methods: ['GET'] })
+  using client = await connectRaw({ ...connection(target), methods: ['GET'] })
   await client.send(FENCE, 'whole')
   await client.until(({ answers }) => answers.some(({ complete }) => complete), target.deadlineMs)
   const status = client.view().answers[0]?.status
   return status === 200 ? [] : [`the next good request got ${status}`]
+}
+
+function connection({ port, tls }: Target): Pick<RawClientOptions, 'port' | 'tls'> {
+  return tls ? { port, tls } : { port }
 }
 
 function takeAll({ upstreams }: Target): Taken {
