@@ -19,7 +19,7 @@ const JOBS_MAX = 4
 const HELP = `npm test                    types, format, lint and every test
 npm test -- PATTERN…        only the test files whose path contains one of the patterns
 npm test -- --fast          without integration, e2e and fault tests
-npm test -- --jobs N        light test files at a time (default: one per core, at most ${JOBS_MAX})
+npm test -- --jobs N        test files at a time where that is possible (default: one per core, at most ${JOBS_MAX})
 `
 
 process.exitCode = await main(process.argv.slice(2))
@@ -64,15 +64,9 @@ async function staticChecks(reporter: Reporter): Promise<FileResult[]> {
 }
 
 async function runFiles(files: readonly TestFile[], { jobs, reporter }: { jobs: number; reporter: Reporter }): Promise<FileResult[]> {
-  const light = await inLanes(
-    files.filter(({ heavy }) => !heavy),
-    { lanes: jobs, reporter }
-  )
-  const heavy = await inLanes(
-    files.filter(({ heavy }) => heavy),
-    { lanes: 1, reporter }
-  )
-  return [...light, ...heavy]
+  const together = files.filter(({ alone }) => !alone)
+  const alone = files.filter((file) => file.alone)
+  return [...(await inLanes(together, { lanes: jobs, reporter })), ...(await inLanes(alone, { lanes: 1, reporter }))]
 }
 
 async function inLanes(files: readonly TestFile[], { lanes, reporter }: { lanes: number; reporter: Reporter }): Promise<FileResult[]> {

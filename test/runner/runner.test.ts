@@ -6,7 +6,7 @@ import { runTestFile } from './tap-file.ts'
 import { findTestFiles } from './test-files.ts'
 
 const TAP = fileURLToPath(import.meta.resolve('tap'))
-const LIGHT = { heavy: false, timeoutMs: 60_000 }
+const FILE = { path: 'x.test.mjs', alone: false, timeoutMs: 60_000 }
 
 t.test('every comparison counts, wherever it is nested', async (t) => {
   const result = await runScript(
@@ -55,7 +55,7 @@ t.test('the last line adds up, and nothing at all is no success', async (t) => {
   t.same(summaryOf([{ ...base, passed: 0, skipped: 3, failures: [] }]), { text: '0 passed, 0 failed, 3 skipped', ok: false })
 })
 
-t.test('files are found by place and pattern; heavy ones can be left out', async (t) => {
+t.test('files are found by place and pattern; slow ones can be left out', async (t) => {
   const file = (name: string) => ({ [name]: '' })
   const root = t.testdir({
     packages: { base: { src: file('a.test.ts'), node_modules: { src: file('stray.test.ts') } } },
@@ -71,5 +71,5 @@ t.test('files are found by place and pattern; heavy ones can be left out', async
 
 function runScript(t: Test, script: string, options: { timeoutMs?: number } = {}) {
   const root = t.testdir({ 'x.test.mjs': `import t from ${JSON.stringify(TAP)}\n${script}\n` })
-  return runTestFile({ path: 'x.test.mjs', ...LIGHT, ...options }, { root, env: process.env })
+  return runTestFile({ ...FILE, ...options }, { root, env: process.env })
 }

@@ -3,8 +3,8 @@ import { globSync } from 'node:fs'
 export interface TestFile {
   /** Relative to the repository. */
   readonly path: string
-  /** Heavy files start servers and load them: one at a time, and skipped by `--fast`. */
-  readonly heavy: boolean
+  /** Starts processes and watches their timing: one such file at a time. */
+  readonly alone: boolean
   /** Until the whole file is killed. */
   readonly timeoutMs: number
 }
@@ -16,15 +16,17 @@ const WHERE = [
   'deploy/**/*.test.ts',
   'test/**/*.test.ts'
 ]
-const HEAVY = /^test\/(integration|e2e|fault)\//
-const LIGHT_MS_MAX = 180_000
-const HEAVY_MS_MAX = 600_000
+const ALONE = /^test\/(integration|e2e|fault|conformance)\//
+/** What takes minutes: skipped by `--fast`. */
+const SLOW = /^test\/(integration|e2e|fault)\//
+const TOGETHER_MS_MAX = 180_000
+const ALONE_MS_MAX = 600_000
 
 /** Every test of the repository, or those whose path contains one of the patterns; in the order of their paths. */
 export function findTestFiles(root: string, { patterns, fast }: { readonly patterns: readonly string[]; readonly fast: boolean }): TestFile[] {
   return globSync(WHERE, { cwd: root, exclude: (path) => path.includes('node_modules') })
     .filter((path) => patterns.length === 0 || patterns.some((pattern) => path.includes(pattern)))
-    .map((path) => ({ path, heavy: HEAVY.test(path), timeoutMs: HEAVY.test(path) ? HEAVY_MS_MAX : LIGHT_MS_MAX }))
-    .filter(({ heavy }) => !(fast && heavy))
+    .filter((path) => !(fast && SLOW.test(path)))
+    .map((path) => ({ path, alone: ALONE.test(path), timeoutMs: ALONE.test(path) ? ALONE_MS_MAX : TOGETHER_MS_MAX }))
     .sort((left, right) => (left.path < right.path ? -1 : 1))
 }
