@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { shapeProblems } from './config-problems.ts'
 import { configInvalid } from './errors.ts'
 
 const Port = Type.Integer({ minimum: 0, maximum: 65535 })
@@ -115,9 +116,7 @@ export function loadGatewayConfig(file: string): GatewayConfig {
 /** @throws GW_CONFIG_INVALID with every problem. */
 export function checkGatewayConfig(document: unknown): GatewayConfig {
   const filled = Value.Default(GatewayConfigSchema, structuredClone(document))
-  const problems = Value.Errors(GatewayConfigSchema, filled).map((error) =>
-    `${error.instancePath || '/'}: ${error.message} ${additional(error.params)}`.trim()
-  )
+  const problems = shapeProblems(GatewayConfigSchema, filled)
   if (problems.length > 0) throw configInvalid({ problems })
   const config = filled as GatewayConfig
   const relations = relationProblems(config)
@@ -128,7 +127,7 @@ export function checkGatewayConfig(document: unknown): GatewayConfig {
 /** The signing key: at least 32 bytes, from a file or the environment, never from the configuration itself. @throws GW_CONFIG_INVALID */
 export function loadSigningKey(config: GatewayConfig, environment: NodeJS.ProcessEnv): Buffer {
   const { keyFile, keyEnv } = config.signing
-  const text = (keyFile === undefined ? environment[keyEnv ?? ''] : readFileSync(keyFile, 'utf8'))?.trim()
+  const text = (keyFile === undefined ? environment[keyEnv ?? ''] : readSecretFile(keyFile, '/signing'))?.trim()
   if (text === undefined || text === '') throw configInvalid({ problems: [`/signing: no key in ${keyFile ?? keyEnv}`] })
   const key = /^[0-9a-f]{64,}$/i.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'utf8')
   if (key.length < 32) throw configInvalid({ problems: ['/signing: the key needs at least 32 bytes (64 hex digits): openssl rand -hex 32'] })
@@ -138,9 +137,17 @@ export function loadSigningKey(config: GatewayConfig, environment: NodeJS.Proces
 export function loadControlToken(config: GatewayConfig, environment: NodeJS.ProcessEnv): string {
   const control = config.control
   if (control === undefined) return ''
-  const token = control.tokenFile === undefined ? environment[control.tokenEnv ?? ''] : readFileSync(control.tokenFile, 'utf8')
+  const token = control.tokenFile === undefined ? environment[control.tokenEnv ?? ''] : readSecretFile(control.tokenFile, '/control')
   if (token === undefined || token.trim() === '') throw configInvalid({ problems: ['/control: no token in tokenFile or tokenEnv'] })
   return token.trim()
+}
+
+function readSecretFile(file: string, path: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw configInvalid({ problems: [`${path}: ${cause instanceof Error ? cause.message : String(cause)}`] }, { cause })
+  }
 }
 
 /** @throws on an entry that is no address or CIDR; `relationProblems` has checked that. */
@@ -171,12 +178,6 @@ function relationProblems(config: GatewayConfig): string[] {
     }
   }
   return problems
-}
-
-function additional(parameters: unknown): string {
-  return typeof parameters === 'object' && parameters !== null && 'additionalProperties' in parameters
-    ? `(${String(parameters.additionalProperties)})`
-    : ''
 }
 
 function deepFreeze<Value>(value: Value): Value {
