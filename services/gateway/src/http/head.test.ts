@@ -117,3 +117,15 @@ t.test('upgrade counts only when Connection names it', async (t) => {
   t.equal(validateHead(head({ more: ['Upgrade', 'WebSocket', 'Connection', 'Upgrade'] }), LIMITS).upgrade, 'websocket')
   t.equal(validateHead(head({ more: ['Upgrade', 'websocket'] }), LIMITS).upgrade, undefined)
 })
+
+t.test('a wish for events is noted, in whichever of several Accept headers', async (t) => {
+  const rows: readonly [name: string, more: readonly string[], want: boolean][] = [
+    ['no accept', [], false],
+    ['other types', ['Accept', 'text/html, */*'], false],
+    ['alone', ['accept', 'text/event-stream'], true],
+    ['in a list', ['ACCEPT', 'text/html, text/event-stream;q=0.5'], true],
+    ['in the second', ['Accept', 'text/html', 'Accept', 'text/event-stream'], true],
+    ['in another header', ['X-Accept', 'text/event-stream'], false]
+  ]
+  for (const [name, more, want] of rows) t.equal(validateHead(head({ more }), LIMITS).wantsEvents, want, name)
+})

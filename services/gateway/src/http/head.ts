@@ -45,6 +45,8 @@ export interface ValidHead {
   readonly expectContinue: boolean
   /** The token asked for with `Upgrade`, lower case, if `Connection` says so as well. */
   readonly upgrade: string | undefined
+  /** `Accept` names an event stream, which may be silent for as long as it likes. */
+  readonly wantsEvents: boolean
 }
 
 const METHODS = new Set([
@@ -84,6 +86,7 @@ interface Collected {
   upgrade: string | undefined
   internal: Map<string, string | null> | undefined
   rebuilt: Map<string, string> | undefined
+  wantsEvents: boolean
   /** Where the value of the one `cookie` header stands; -1 before there is one. */
   cookieAt: number
 }
@@ -115,7 +118,8 @@ export function validateHead(head: RawHead, limits: HeadLimits): ValidHead {
     rebuilt: seen.rebuilt,
     ...body,
     expectContinue: checkExpect(seen.expect, head.version),
-    upgrade: tokens?.includes('upgrade') === true ? seen.upgrade?.toLowerCase() : undefined
+    upgrade: tokens?.includes('upgrade') === true ? seen.upgrade?.toLowerCase() : undefined,
+    wantsEvents: seen.wantsEvents
   }
 }
 
@@ -146,6 +150,7 @@ function collect(head: RawHead): Collected {
     upgrade: undefined,
     internal: undefined,
     rebuilt: undefined,
+    wantsEvents: false,
     cookieAt: -1
   }
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -176,6 +181,7 @@ function collectPlain(seen: Collected, name: string, lower: string, value: strin
     }
     if (kind !== 'plain') throw headerForbidden({ rule: 'another spelling of a header that decides framing or identity', header: lower.slice(0, 64) })
   }
+  if (lower === 'accept' && value.includes('text/event-stream')) seen.wantsEvents = true
   if (head.wire === 'h2' && lower === 'cookie') joinCookie(seen, value)
   else seen.headers.push(name, value)
 }
