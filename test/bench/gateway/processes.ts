@@ -24,21 +24,21 @@ export interface StartOptions {
   readonly args: readonly string[]
   /** Pinned with `taskset`; without it the process runs where the kernel likes. */
   readonly core?: number
-  /** Where standard output goes. `collect` keeps the last 16 KiB; a path is appended to. */
-  readonly stdout?: 'collect' | string
+  /** Where standard output goes: `collect` keeps the last 16 KiB, `pipe` leaves it to the caller, a path is appended to. */
+  readonly stdout?: 'collect' | 'pipe' | string
   readonly env?: NodeJS.ProcessEnv
 }
 
 export async function startProcess({ command, args, core, stdout = 'collect', env = process.env }: StartOptions): Promise<Started> {
   const [file, all] = core === undefined ? [command, args] : ['taskset', ['-c', String(core), command, ...args]]
-  const sink = stdout === 'collect' ? undefined : await open(stdout, 'a')
+  const sink = stdout === 'collect' || stdout === 'pipe' ? undefined : await open(stdout, 'a')
   const child = spawn(file, all, { stdio: ['ignore', sink?.fd ?? 'pipe', 'pipe'], env })
   await sink?.close()
   let output = ''
   const keep = (piece: Buffer): void => {
     output = (output + piece.toString()).slice(-16_384)
   }
-  child.stdout?.on('data', keep)
+  if (stdout === 'collect') child.stdout?.on('data', keep)
   child.stderr?.on('data', keep)
   child.on('error', (error) => keep(Buffer.from(`${file}: ${error.message}\n`)))
   return { pid: child.pid ?? 0, process: child, output: () => output, [Symbol.asyncDispose]: () => stop(child) }

@@ -50,7 +50,19 @@ end
 
 /** One closed-loop round. @throws Error when a single request failed or was answered with an error. */
 export async function runWrk(script: string, port: number, seconds: number): Promise<WrkRound> {
-  const args = ['-c', String(LOAD_CORE), 'wrk', '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, `http://127.0.0.1:${port}`]
+  const args = [
+    '-c',
+    String(LOAD_CORE),
+    'wrk',
+    '-t1',
+    `-c${CONNECTIONS}`,
+    `-d${seconds}s`,
+    '--timeout',
+    '10s',
+    '-s',
+    script,
+    `http://127.0.0.1:${port}`
+  ]
   const { stdout } = await run('taskset', args, { timeout: seconds * 1000 + 30_000 })
   const line = /^RESULT (.*)$/m.exec(stdout)?.[1]
   if (line === undefined) throw new Error(`wrk gave no result: ${stdout}`)
