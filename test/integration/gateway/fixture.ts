@@ -57,6 +57,8 @@ export interface World extends AsyncDisposable {
   readonly signingKey: Buffer
   /** PEM of the certificate, with `tls`. */
   readonly ca: string
+  /** What the first snapshot was made from. */
+  readonly topologyText: string
   readonly folder: string
   /** The first cell. */
   readonly first: Cell
@@ -90,7 +92,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   await writeFile(join(folder, 'signing.key'), signingKey.toString('hex'), { mode: 0o600 })
   const ca = options.tls === true ? await writeCertificate(folder) : ''
   const plans = await Promise.all(options.cells.map((name) => planCell(name, folder, options, stack)))
-  const checked = checkTopology(topologyDocument(plans, options))
+  const document = topologyDocument(plans, options)
+  const checked = checkTopology(document)
   if (!checked.ok) throw new Error(`the fixture's topology is wrong: ${JSON.stringify(checked.problems, null, 2)}`)
   let current = buildSnapshot({ version: 1, topology: checked.value, ledger: initialLedger(checked.value) })
   if (options.withoutSnapshot !== true) for (const plan of plans) await writeFile(plan.snapshotFile, encodeSnapshot(current))
@@ -108,6 +111,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   return {
     signingKey,
     ca,
+    topologyText: JSON.stringify(document),
     folder,
     first: cell(options.cells[0] ?? ''),
     cell,
