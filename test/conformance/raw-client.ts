@@ -21,6 +21,8 @@ export interface ClientView {
   readonly interim: boolean
   /** The gateway has ended or reset the connection. */
   readonly closed: boolean
+  /** The end was a reset: bytes that were under way to the client may be lost. */
+  readonly reset: boolean
   readonly received: Buffer
 }
 
@@ -43,6 +45,7 @@ export async function connectRaw({ port, methods, tls }: RawClientOptions): Prom
 function wrap(socket: Socket, methods: readonly string[]): RawClient {
   const pieces: Buffer[] = []
   let closed = false
+  let reset = false
   let listeners: (() => void)[] = []
   const changed = (): void => {
     for (const listener of listeners) listener()
@@ -56,13 +59,16 @@ function wrap(socket: Socket, methods: readonly string[]): RawClient {
     changed()
   })
   // A reset is an end as well; what had come before counts.
-  socket.on('error', ended)
+  socket.on('error', () => {
+    reset = true
+    ended()
+  })
   socket.on('end', ended)
   socket.on('close', ended)
   const view = (): ClientView => {
     const received = Buffer.concat(pieces)
     const read = readAnswers(received, { methods, ended: closed })
-    return { ...read, interim: /^HTTP\/1\.1 100 /.test(received.toString('latin1', 0, 16)), closed, received }
+    return { ...read, interim: /^HTTP\/1\.1 100 /.test(received.toString('latin1', 0, 16)), closed, reset, received }
   }
   return {
     view,
