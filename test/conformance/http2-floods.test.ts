@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { type GatewayFixture, startGateway } from './gateway-fixture.ts'
+import { startGateway } from './gateway-fixture.ts'
 import {
   connectWire,
   END_HEADERS,
@@ -21,7 +21,8 @@ t.setTimeout(120_000)
 /** Each flood is a few MiB; a gateway that stores what it is sent would grow by several times that. */
 const GROWTH_BYTES_MAX = 96 * 1024 * 1024
 const DEADLINE_MS = 10_000
-const SECOND_CLIENT_MS = 2_000
+/** Far above what it takes on a busy machine: the question is whether others are served at all. */
+const SECOND_CLIENT_MS = 10_000
 
 const GET: readonly (readonly [string, string])[] = [
   [':method', 'GET'],
@@ -31,9 +32,12 @@ const GET: readonly (readonly [string, string])[] = [
 ]
 const RESET_CANCEL = Buffer.from([0, 0, 0, 8])
 
-/** Each flood gets a gateway of its own, so that what one breaks is not charged to the next. */
+/** One gateway for all floods: what one of them leaves behind must not hurt the next. */
+const gateway = await startGateway({ tls: true })
+t.teardown(() => gateway[Symbol.asyncDispose]())
+
 t.test('a burst of 2,000 streams that are reset at once is cut off, and asks little of the upstream', async (t) => {
-  const { client, gateway } = await flooded(t, (attacker) => {
+  const { client } = await flooded(t, (attacker) => {
     for (let index = 0; index < 2_000; index += 1) {
       attacker.send(headersFrame(2 * index + 1, GET), frame(FRAME.reset, 0, 2 * index + 1, RESET_CANCEL))
     }
@@ -113,16 +117,9 @@ t.test('more streams at once than agreed are refused, the others are served', as
 
 type Attack = (attacker: WireClient) => void
 
-interface Flooded {
-  readonly client: WireClient
-  readonly gateway: GatewayFixture
-}
-
 /** Runs an attack while a second client is served every 50 ms, and watches memory. */
-async function flooded(t: Test, attack: Attack, settings: readonly (readonly [number, number])[] = []): Promise<Flooded> {
-  const gateway = await startGateway({ tls: true })
-  t.teardown(() => gateway[Symbol.asyncDispose]())
-  t.ok(await secondClientIsServed(gateway), 'the gateway serves before the flood')
+async function flooded(t: Test, attack: Attack, settings: readonly (readonly [number, number])[] = []): Promise<{ client: WireClient }> {
+  t.ok(await secondClientIsServed(), 'the gateway serves before the flood')
   const before = await gateway.rssBytes()
   const client = await connectWire(gateway.port, gateway.ca, settings)
   t.teardown(() => client[Symbol.dispose]())
@@ -130,17 +127,17 @@ async function flooded(t: Test, attack: Attack, settings: readonly (readonly [nu
   let peak = 0
   const served: boolean[] = []
   for (let round = 0; round < 5; round += 1) {
-    served.push(await secondClientIsServed(gateway))
+    served.push(await secondClientIsServed())
     peak = Math.max(peak, await gateway.rssBytes())
     await delay(50)
   }
   t.notOk(served.includes(false), 'a second client is served meanwhile, each time')
   const grown = Math.round((peak - before) / 1024 / 1024)
   t.ok(peak - before < GROWTH_BYTES_MAX, `memory grows by ${grown} MiB`)
-  return { client, gateway }
+  return { client }
 }
 
-async function secondClientIsServed(gateway: GatewayFixture): Promise<boolean> {
+async function secondClientIsServed(): Promise<boolean> {
   using client = await connectWire(gateway.port, gateway.ca)
   client.send(
     headersFrame(
