@@ -7,15 +7,13 @@ export interface LoggerOptions {
   readonly service: string
   readonly level?: string
   readonly fields?: Readonly<Record<string, unknown>>
-  /** Bytes gathered before a write; 0 (default) writes each line at once. Only for access logs. */
-  readonly bufferBytes?: number
+  /** Takes whole lines; by default each is written to standard output at once. */
   readonly stream?: DestinationStream
 }
 
 /** Structured logs: constant messages, ids as fields, secrets redacted by their name. */
 export function createLogger(options: LoggerOptions): Logger {
-  const bufferBytes = options.bufferBytes ?? 0
-  const stream = options.stream ?? destination({ fd: 1, sync: bufferBytes === 0, minLength: bufferBytes })
+  const stream = options.stream ?? destination({ fd: 1, sync: true })
   return pino(
     {
       level: options.level ?? 'info',

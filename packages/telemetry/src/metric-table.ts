@@ -69,6 +69,12 @@ export const METRIC_TABLE = [
     labels: [],
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1]
   },
+  {
+    name: 'cellway_gateway_log_dropped_total',
+    type: 'counter',
+    help: 'Lines of log that were lost because standard output took them too slowly, or failed',
+    labels: []
+  },
   { name: 'cellway_gateway_control_connected', type: 'gauge', help: '1 while the watch on control is alive', labels: [] },
   {
     name: 'cellway_control_requests_total',

@@ -2,6 +2,7 @@ import type { BlockList } from 'node:net'
 import type { Clock } from '@cellway/base'
 import type { Logger } from '@cellway/telemetry'
 import { bucketView, type CellId, type CompiledSnapshot, compileSnapshot, findBucket, type GeoLookup, type Snapshot } from '@cellway/topology'
+import type { AccessLog } from './access-log.ts'
 import { Admission } from './admission.ts'
 import type { GatewayConfig } from './config.ts'
 import { trustedProxyList } from './config.ts'
@@ -34,6 +35,7 @@ export interface DataPlane {
   readonly geo: GeoLookup | undefined
   readonly clock: Clock
   readonly log: Logger
+  readonly accessLog: AccessLog
   readonly metrics: WorkerMetrics
   /** In-flight writes by `space/bucket`: what a freeze has to wait for. */
   readonly inFlightWrites: Map<string, number>
@@ -49,10 +51,11 @@ export interface DataPlaneOptions {
   readonly geo: GeoLookup | undefined
   readonly clock: Clock
   readonly log: Logger
+  readonly accessLog: AccessLog
   readonly metrics: WorkerMetrics
 }
 
-export function createDataPlane({ config, signingKey, geo, clock, log, metrics }: DataPlaneOptions): DataPlane {
+export function createDataPlane({ config, signingKey, geo, clock, log, accessLog, metrics }: DataPlaneOptions): DataPlane {
   return {
     config,
     selfCell: config.cell as CellId,
@@ -68,6 +71,7 @@ export function createDataPlane({ config, signingKey, geo, clock, log, metrics }
     geo,
     clock,
     log,
+    accessLog,
     metrics,
     inFlightWrites: new Map(),
     current: undefined,

@@ -12,10 +12,15 @@ export interface WorkerMetrics {
   onRejudged(outcome: string): void
   onAdopted(version: number, durationMs: number): void
   onConnections(count: number): void
+  /** Lines of log that were lost since the start. */
+  logDropped(): number
 }
 
-/** Binds label sets once: on the hot path a metric is one call on a kept child. */
-export function createWorkerMetrics(): WorkerMetrics {
+/**
+ * Binds label sets once: on the hot path a metric is one call on a kept child.
+ * @param logDropped lines of log that were lost since the start.
+ */
+export function createWorkerMetrics(logDropped: () => number): WorkerMetrics {
   const metrics = createMetrics('gateway')
   const requests = metrics.counter('cellway_gateway_requests_total')
   const seconds = metrics.histogram('cellway_gateway_request_seconds')
@@ -47,12 +52,13 @@ export function createWorkerMetrics(): WorkerMetrics {
       metrics.gauge('cellway_gateway_snapshot_version').set(version)
       metrics.histogram('cellway_gateway_snapshot_adoption_seconds').observe(durationMs / 1000)
     },
-    onConnections: (count) => metrics.gauge('cellway_gateway_connections').set(count)
+    onConnections: (count) => metrics.gauge('cellway_gateway_connections').set(count),
+    logDropped
   }
 }
 
 /** Gauges that mirror the plane's state: read when somebody asks, not kept in step on every request. */
-export function refreshGauges({ metrics }: WorkerMetrics, plane: DataPlane): void {
+export function refreshGauges({ metrics, logDropped }: WorkerMetrics, plane: DataPlane): void {
   metrics.gauge('cellway_gateway_in_flight_requests').set(plane.inFlight)
   metrics.gauge('cellway_gateway_held_requests').set(plane.hold.size + plane.settle.size)
   metrics.gauge('cellway_gateway_streams').set({ kind: 'websocket' }, plane.streams.count('websocket'))
@@ -60,6 +66,9 @@ export function refreshGauges({ metrics }: WorkerMetrics, plane: DataPlane): voi
   const moved = metrics.counter('cellway_gateway_streams_moved_total')
   moved.reset()
   for (const [kind, count] of Object.entries(plane.streams.moved)) moved.inc({ kind }, count)
+  const dropped = metrics.counter('cellway_gateway_log_dropped_total')
+  dropped.reset()
+  dropped.inc(logDropped())
   refreshWrites(metrics, plane)
   refreshInstances(metrics, plane)
 }

@@ -54,6 +54,6 @@ export interface Exchange {
 }
 
 /** `space/bucket` for logs, metrics and counters; `''` without a bucket. */
-export function bucketLabel(exchange: Exchange): string {
+export function bucketLabel(exchange: Pick<Exchange, 'classification' | 'bucket'>): string {
   return exchange.classification?.kind === 'bucket' ? `${exchange.classification.space}/${exchange.bucket}` : ''
 }

@@ -1,33 +1,36 @@
 import { systemClock } from '@cellway/base'
 import { createLogger } from '@cellway/telemetry'
 import { decodeSnapshot } from '@cellway/topology'
+import { AccessLog } from '../access-log.ts'
 import { type GatewayConfig, loadSigningKey } from '../config.ts'
 import { adoptSnapshot, createDataPlane, type DataPlane } from '../data-plane.ts'
 import { openGeoDatabase } from '../geo.ts'
+import { LineWriter } from '../line-writer.ts'
 import { runProber } from '../upstream/prober.ts'
 import { createWorkerMetrics, refreshGauges } from '../worker-metrics.ts'
 import { type DataListener, openDataListener } from './data-listener.ts'
 import type { FromWorker, ToWorker, WorkerReport } from './messages.ts'
 
-/** Bytes of access log gathered before a write; flushed every second at the latest. */
-const LOG_BUFFER_BYTES = 8 * 1024
+/** Not `process.stdout`: asking for that opens a stream on it, which makes a pipe non-blocking for everybody who shares it. */
+const STDOUT_FD = 1
 
 /** One worker: the data port and everything on it. Lives as long as its supervisor. */
 export async function runWorker(config: GatewayConfig): Promise<void> {
-  const log = createLogger({
-    service: 'gateway',
-    level: config.logLevel,
-    fields: { cell: config.cell, member: config.member },
-    bufferBytes: LOG_BUFFER_BYTES
-  })
-  setInterval(() => log.flush(), 1000).unref()
+  const lines = new LineWriter(STDOUT_FD)
+  const log = createLogger({ service: 'gateway', level: config.logLevel, fields: { cell: config.cell, member: config.member }, stream: lines })
   const plane = createDataPlane({
     config,
     signingKey: loadSigningKey(config, process.env),
     geo: config.geoipFile === undefined ? undefined : openGeoDatabase(config.geoipFile),
     clock: systemClock,
     log,
-    metrics: createWorkerMetrics()
+    accessLog: new AccessLog({
+      config,
+      clock: systemClock,
+      levels: { info: log.isLevelEnabled('info'), warn: log.isLevelEnabled('warn') },
+      write: (line) => lines.write(line)
+    }),
+    metrics: createWorkerMetrics(() => lines.dropped)
   })
   const stopping = new AbortController()
   let listener: DataListener | undefined
