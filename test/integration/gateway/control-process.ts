@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ControlClient, createControlClient } from '@cellway/client'
-import { freePort } from '../servers.ts'
+import { claimPort } from './ports.ts'
 import { until } from './until.ts'
 
 const MAIN = fileURLToPath(new URL('../../../services/control/src/main.ts', import.meta.url))
@@ -19,7 +19,7 @@ export interface ControlProcess extends AsyncDisposable {
 
 /** A real control plane on a folder of its own; `start` after `kill` goes on with the same data and port. */
 export async function startControl(folder: string): Promise<ControlProcess> {
-  const port = await freePort()
+  const port = await claimPort()
   const url = `http://127.0.0.1:${port}`
   const tokenFile = join(folder, 'admin.token')
   const env = {

@@ -14,11 +14,16 @@ import {
   verifyContext
 } from '@cellway/topology'
 import { generate } from 'selfsigned'
-import { freePort } from '../servers.ts'
+import t from 'tap'
 import { type GatewayProcess, replaceFile, startGatewayProcess } from './gateway-process.ts'
 import { type Answer, type SendOptions, send } from './http-client.ts'
+import { claimPort } from './ports.ts'
 import { headerValue, headerValues, type RecordingApp, type SeenRequest, startApp } from './recording-app.ts'
 import { until } from './until.ts'
+
+/** Starting the gateways is most of the time, and depends on what else the machine does. */
+const TEST_FILE_MS = 120_000
+t.setTimeout(TEST_FILE_MS)
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -174,11 +179,11 @@ async function planCell(name: string, folder: string, options: WorldOptions, sta
   const apps = await Promise.all(Array.from({ length: options.instances ?? 1 }, async () => stack.use(await startApp(name))))
   const [app] = apps
   if (app === undefined) throw new Error('a cell needs an app')
-  const port = await freePort()
+  const port = await claimPort()
   return {
     name,
     port,
-    adminPort: await freePort(),
+    adminPort: await claimPort(),
     origin: `${options.tls === true ? 'https' : 'http'}://127.0.0.1:${port}`,
     apps,
     app,
@@ -197,7 +202,7 @@ async function startCell(
   return { ...plan, gateway, send: (path, sendOptions) => send(plan.origin, path, sendOptions) }
 }
 
-/** The configuration of one gateway: quick probes, otherwise the defaults, overridden by section. */
+/** The configuration of one gateway: the defaults but for probing and draining, overridden by section. */
 export function gatewayConfig(
   plan: Pick<Cell, 'name' | 'port' | 'adminPort' | 'snapshotFile'>,
   folder: string,
@@ -216,7 +221,8 @@ export function gatewayConfig(
     workers: 1,
     signing: { keyFile: join(folder, 'signing.key'), mode: 'all' },
     accessLog: 'off',
-    health: { intervalMs: 200, timeoutMs: 200 },
+    // Patient: on a busy machine a probe may be late, and only the tests of probing want it quick.
+    health: { intervalMs: 1_000, timeoutMs: 1_000, failuresToDown: 5 },
     drain: { readinessWaitMs: 0, deadlineMs: 5_000 }
   }
   const merged: Record<string, unknown> = { ...base }

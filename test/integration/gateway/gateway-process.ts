@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Answer, type SendOptions, send } from './http-client.ts'
 import { until } from './until.ts'
@@ -7,6 +9,8 @@ import { until } from './until.ts'
 const MAIN = fileURLToPath(new URL('../../../services/gateway/src/main.ts', import.meta.url))
 const START_MS = 60_000
 const STOP_MS = 10_000
+/** Compiling the same modules for each process of each test would be half of the time that a start takes. */
+const NODE_COMPILE_CACHE = join(tmpdir(), 'cellway-test-compile-cache')
 /** Enough to tell why a start failed. */
 const OUTPUT_CHARS = 64 * 1024
 
@@ -77,7 +81,7 @@ export interface Run {
 export function runMain(args: readonly string[], options: { readonly nodeFlags?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {}): Run {
   const child = spawn(process.execPath, [...(options.nodeFlags ?? []), MAIN, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.env }
+    env: { ...process.env, NODE_COMPILE_CACHE, ...options.env }
   })
   let output = ''
   const keep = (piece: Buffer): void => {

@@ -12,7 +12,7 @@ const world = await startWorld({
   cellConfig: {
     // Only passive detection: probes would heal what these tests break.
     beijing: { health: { intervalMs: 600_000 } },
-    shanghai: { retry: { budgetRatio: 0, budgetBurst: 2 } }
+    shanghai: { retry: { budgetRatio: 0, budgetBurst: 2 }, health: { intervalMs: 400, timeoutMs: 400, failuresToDown: 2 } }
   }
 })
 t.teardown(() => world[Symbol.asyncDispose]())
