@@ -22,6 +22,10 @@ import { runWrk, USERS, userOf, writeWrkScript } from './gateway/wrk.ts'
 /** Requests before the first round: until then V8 still compiles, and a JavaScript proxy is several times slower than it will be. */
 const WARM_UP_REQUESTS = 60_000
 const WARM_UP_SECONDS_MAX = 40
+/** Fewer requests in a round mean that something else had the machine; a figure made of them would be noise. */
+const REQUESTS_PER_ROUND_MIN = 1_000
+/** Under this load a JavaScript proxy takes its whole core; when it got less, others took it, and its caches with it. */
+const CORE_SHARE_MIN = 0.85
 /** Answers per round whose bucket is compared with our own calculation. */
 const SAMPLE = 50
 
@@ -37,7 +41,7 @@ export interface ProxyFigures {
 
 export interface GatewayBench {
   readonly name: 'gateway'
-  readonly ours: ProxyFigures & { readonly supervisorCpuUsPerRequest: number; readonly bucketsChecked: number }
+  readonly ours: ProxyFigures & { readonly supervisorCpuUsPerRequest: number; readonly bucketsChecked: number; readonly coreShare: number }
   readonly peer: { readonly nginx: ProxyFigures; readonly haproxy: ProxyFigures; readonly httpProxy: ProxyFigures }
   /** CPU per request, median of ours / median of the peer's. */
   readonly ratio: { readonly nginx: number; readonly haproxy: number; readonly httpProxy: number }
@@ -50,6 +54,8 @@ interface CpuRound {
   readonly cpuUsPerRequest: number
   readonly otherCpuUsPerRequest: number
   readonly requestsPerSecond: number
+  /** CPU time of all its processes per second on the clock. */
+  readonly coreShare: number
 }
 
 type ByProxy<Value> = Readonly<Record<ProxyName, Value>>
@@ -128,10 +134,15 @@ async function cpuRound(proxy: Contender, script: string, seconds: number): Prom
   const otherBeforeUs = cpuUs(proxy.otherPids)
   // Metrics are not only on, somebody reads them, as often as a monitoring system would.
   const [load] = await Promise.all([runWrk(script, proxy.port, seconds), scrape(proxy)])
+  if (load.requests < REQUESTS_PER_ROUND_MIN)
+    throw new Error(`only ${load.requests} requests in ${seconds} s through ${proxy.name}: the machine is too busy to measure`)
+  const dataUs = cpuUs(proxy.dataPids) - beforeUs
+  const otherUs = cpuUs(proxy.otherPids) - otherBeforeUs
   return {
-    cpuUsPerRequest: (cpuUs(proxy.dataPids) - beforeUs) / load.requests,
-    otherCpuUsPerRequest: (cpuUs(proxy.otherPids) - otherBeforeUs) / load.requests,
-    requestsPerSecond: load.requests / load.seconds
+    cpuUsPerRequest: dataUs / load.requests,
+    otherCpuUsPerRequest: otherUs / load.requests,
+    requestsPerSecond: load.requests / load.seconds,
+    coreShare: (dataUs + otherUs) / 1_000_000 / load.seconds
   }
 }
 
@@ -170,10 +181,11 @@ function summarise(rounds: ByProxy<readonly CpuRound[]>, latency: ByProxy<Latenc
     latencyRequestsPerSecond: latency[name].perSecond
   })
   const supervisorCpuUsPerRequest = round(median(rounds.cellway.map((each) => each.otherCpuUsPerRequest)), 2)
+  const coreShare = round(median(rounds.cellway.map((each) => each.coreShare)), 2)
   const ratioTo = (name: ProxyName): number => round(cpuOf('cellway') / cpuOf(name), 2)
   return {
     name: 'gateway',
-    ours: { ...figures('cellway'), supervisorCpuUsPerRequest, bucketsChecked },
+    ours: { ...figures('cellway'), supervisorCpuUsPerRequest, bucketsChecked, coreShare },
     peer: { nginx: figures('nginx'), haproxy: figures('haproxy'), httpProxy: figures('httpProxy') },
     ratio: { nginx: ratioTo('nginx'), haproxy: ratioTo('haproxy'), httpProxy: ratioTo('httpProxy') },
     rounds: rounds.cellway.length,
@@ -220,6 +232,9 @@ function print({ ours, peer, ratio, setup, machine: host }: GatewayBench): void 
     row('haproxy', peer.haproxy, `${ratio.haproxy} x`),
     row('@fastify/http-proxy', peer.httpProxy, `${ratio.httpProxy} x`),
     `supervisor ${ours.supervisorCpuUsPerRequest} us/req; ${ours.bucketsChecked} buckets checked at the upstream; no request failed`,
+    ...(ours.coreShare < CORE_SHARE_MIN
+      ? [`CAUTION: the gateway got only ${ours.coreShare} of its core, others use this machine; measure again`]
+      : []),
     ...Object.entries(setup).map(([name, text]) => `${name}: ${text}`),
     host
   ]
