@@ -1,4 +1,4 @@
-import type { MetricObjectWithValues, MetricValue } from 'prom-client'
+import type { MetricReport } from '../worker-metrics.ts'
 
 /** Supervisor → worker. */
 export type ToWorker =
@@ -20,7 +20,7 @@ export interface WorkerReport {
   readonly version: number
   readonly inFlight: number
   readonly held: number
-  readonly metrics: MetricObjectWithValues<MetricValue<string>>[]
+  readonly metrics: MetricReport
   readonly inFlightWrites: readonly (readonly [bucket: string, count: number])[]
   readonly instances: readonly InstanceReport[]
 }

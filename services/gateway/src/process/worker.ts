@@ -7,7 +7,7 @@ import { adoptSnapshot, createDataPlane, type DataPlane } from '../data-plane.ts
 import { openGeoDatabase } from '../geo.ts'
 import { LineWriter } from '../line-writer.ts'
 import { runProber } from '../upstream/prober.ts'
-import { createWorkerMetrics, refreshGauges } from '../worker-metrics.ts'
+import { createWorkerMetrics } from '../worker-metrics.ts'
 import { type DataListener, openDataListener } from './data-listener.ts'
 import type { FromWorker, ToWorker, WorkerReport } from './messages.ts'
 
@@ -67,14 +67,13 @@ function answerReport(plane: DataPlane, id: number): void {
 }
 
 async function report(plane: DataPlane): Promise<WorkerReport> {
-  refreshGauges(plane.metrics, plane)
   const nowMs = plane.clock.monotonicMs()
   return {
     pid: process.pid,
     version: plane.current?.snapshot.version ?? 0,
     inFlight: plane.inFlight,
     held: plane.hold.size,
-    metrics: await plane.metrics.metrics.registry.getMetricsAsJSON(),
+    metrics: await plane.metrics.report(plane),
     inFlightWrites: [...plane.inFlightWrites],
     instances: [...plane.directory.instances()].map((instance) => ({
       cell: instance.cell,
