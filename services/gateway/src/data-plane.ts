@@ -90,8 +90,7 @@ export function adoptSnapshot(plane: DataPlane, snapshot: Snapshot): boolean {
   plane.current = { snapshot, compiled }
   plane.metrics.onAdopted(snapshot.version, plane.clock.monotonicMs() - startedMs)
   // `close` waits for what is in flight, so requests on a vanished instance still end well.
-  for (const instance of closed)
-    instance.close().catch((error: unknown) => plane.log.warn({ err: error, origin: instance.origin }, 'closing an instance failed'))
+  for (const instance of closed) instance.close()
   plane.streams.closeMoved((space, bucket) => ownerOf(compiled, space, bucket))
   plane.hold.releaseAll()
   plane.settle.releaseAll()

@@ -98,6 +98,7 @@ async function serve(plane: DataPlane, exchange: Exchange, first: Adopted, place
     } finally {
       countWrite(plane, counted, -1)
     }
+    if (outcome.kind === 'answered') return
     const recovery = await recover(plane, exchange, outcome)
     if (recovery.kind === 'give-up') throw recovery.error
     if (recovery.kind === 'done') return

@@ -6,7 +6,9 @@ import type { Exchange } from '../phases/exchange.ts'
 import type { ClientRequest } from './request-body.ts'
 import type { UpstreamHead } from './response-headers.ts'
 
-const SERVED_BY = 'x-cellway-served-by'
+/** Beyond this a second buffer is cheaper than copying the body into a string. */
+const SINGLE_WRITE_BYTES_MAX = 16 * 1024
+export const SERVED_BY = 'x-cellway-served-by'
 
 /** Passes the upstream's head on, scrubbed, with the cell that served. A request whose body is still coming ends its connection. */
 export function answerHead(exchange: Exchange, head: UpstreamHead, { closing }: { readonly closing: boolean }): void {
@@ -20,6 +22,21 @@ export function answerHead(exchange: Exchange, head: UpstreamHead, { closing }: 
   } else {
     exchange.response.writeHead(head.statusCode, asObject(headers))
   }
+}
+
+/**
+ * A whole answer leaves in one write: as one latin1 string node puts it behind the head without another buffer, and latin1 keeps
+ * every byte as it is. Its length is known now, however the instance framed it.
+ */
+export function answerWhole(exchange: Exchange, head: UpstreamHead, body: Buffer, options: { readonly closing: boolean }): void {
+  const { response } = exchange
+  if (head.framing.kind === 'chunked' || head.framing.kind === 'until-close') head.headers.push('content-length', String(body.length))
+  answerHead(exchange, head, options)
+  exchange.ended = true
+  if (response instanceof ServerResponse) {
+    if (body.length > SINGLE_WRITE_BYTES_MAX) response.end(body)
+    else response.end(body.toString('latin1'), 'latin1')
+  } else response.end(body)
 }
 
 /** node keeps a head back until the first byte of the body; HTTP/2 does not. */
@@ -89,7 +106,7 @@ function closeAfter(request: ClientRequest, headers: string[]): void {
 }
 
 /** How long we read on, and throw away, what a client is still sending after our last byte. */
-const LINGER_MS = 2_000
+export const LINGER_MS = 2_000
 
 /**
  * node destroys the socket behind the last answer. With bytes unread the kernel then sends a reset, which can overtake the answer,

@@ -4,7 +4,7 @@ import type { DataPlane } from '../data-plane.ts'
 import { noUpstream, upstreamFailed, upstreamTimeout } from '../errors.ts'
 import type { ValidHead } from '../http/head.ts'
 import { readRequestBody } from '../http/request-body.ts'
-import { upstreamHeaders } from '../http/request-headers.ts'
+import { upstreamHead } from '../http/request-headers.ts'
 import { GATEWAY_APP } from '../upstream/directory.ts'
 import type { Instance } from '../upstream/instance.ts'
 import { Attempt } from './attempt.ts'
@@ -25,22 +25,29 @@ export type Outcome =
  * Phase 5: one attempt at one instance. Sent afterwards: nothing if the connection failed, unknown otherwise.
  * @throws GW_NO_UPSTREAM, GW_BODY_TOO_LARGE, GW_BAD_REQUEST (from the body)
  */
-export async function forward(plane: DataPlane, exchange: Exchange, classification: Routed, verdict: Forwarding): Promise<Outcome> {
+export function forward(plane: DataPlane, exchange: Exchange, classification: Routed, verdict: Forwarding): Promise<Outcome> {
   const cell = verdict.kind === 'local' ? plane.selfCell : verdict.cell
   const app = verdict.kind === 'local' ? classification.route.app : GATEWAY_APP
   const instance = pickInstance(plane, exchange, cell, app)
   exchange.servedBy = cell
   const head = exchange.head as ValidHead
-  if (exchange.body === undefined) {
-    if (head.expectContinue) exchange.response.writeContinue()
-    exchange.body = await readRequestBody(exchange.request, head, {
-      replayBytesMax: plane.config.limits.replayBytesMax,
-      bytesMax: classification.route.bodyBytesMax
-    })
-  }
-  if (exchange.gone) return { kind: 'gone' }
-  exchange.attempts += 1
-  exchange.tried.push(instance)
+  if (exchange.body !== undefined || head.bodyKind === 'none') return dispatch(plane, exchange, classification, verdict, instance)
+  return readBodyThenDispatch(plane, exchange, classification, verdict, instance)
+}
+
+async function readBodyThenDispatch(
+  plane: DataPlane,
+  exchange: Exchange,
+  classification: Routed,
+  verdict: Forwarding,
+  instance: Instance
+): Promise<Outcome> {
+  const head = exchange.head as ValidHead
+  if (head.expectContinue) exchange.response.writeContinue()
+  exchange.body = await readRequestBody(exchange.request, head, {
+    replayBytesMax: plane.config.limits.replayBytesMax,
+    bytesMax: classification.route.bodyBytesMax
+  })
   return dispatch(plane, exchange, classification, verdict, instance)
 }
 
@@ -52,32 +59,31 @@ function pickInstance(plane: DataPlane, exchange: Exchange, cell: string, app: s
 }
 
 function dispatch(plane: DataPlane, exchange: Exchange, classification: Routed, verdict: Forwarding, instance: Instance): Promise<Outcome> {
+  if (exchange.gone) return Promise.resolve({ kind: 'gone' })
+  exchange.attempts += 1
+  exchange.tried.push(instance)
   const { promise, resolve } = Promise.withResolvers<Outcome>()
   const head = exchange.head as ValidHead
-  const body = exchange.body
-  const bytes = body?.kind === 'whole' ? body.bytes : null
-  const contentLength = body?.kind === 'whole' ? body.bytes.length : body?.kind === 'stream' ? body.contentLength : undefined
+  const { body } = exchange
   const context = plane.signer.headers(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
   const attempt = new Attempt({ plane, exchange, classification, instance, settle: resolve })
-  const headers = upstreamHeaders(head, context, facts(exchange), contentLength)
+  const contentLength = body?.kind === 'whole' ? body.bytes.length : body?.kind === 'stream' ? body.contentLength : undefined
   exchange.cancel = () => attempt.abandon()
   instance.onSend(plane.clock.monotonicMs())
-  try {
+  attempt.onDispatched(
     instance.pool.dispatch(
       {
-        method: head.method as 'GET',
-        path: head.query === '' ? head.path : `${head.path}?${head.query}`,
-        headers,
-        body: body?.kind === 'stream' ? body.stream : bytes,
-        headersTimeout: classification.route.timeoutMs,
-        ...(wantsEvents(head) ? { bodyTimeout: 0 } : {})
+        method: head.method,
+        head: upstreamHead(head, context, facts(exchange), contentLength),
+        body: body?.kind === 'whole' ? body.bytes : body?.kind === 'stream' ? body.stream : null,
+        contentLength,
+        answerTimeoutMs: classification.route.timeoutMs,
+        bodyIdleTimeoutMs: head.wantsEvents ? 0 : plane.config.upstream.bodyIdleTimeoutMs,
+        expectsUpgrade: false
       },
       attempt
     )
-  } catch (error) {
-    // What undici itself refuses never reached a connection; our own validation should have been stricter.
-    attempt.onRefused(error)
-  }
+  )
   return promise
 }
 
@@ -89,7 +95,7 @@ export function requestContext(plane: DataPlane, exchange: Exchange, verdict: Fo
   return { cell, space: classification.space, bucket, epoch: verdict.epoch, key: classification.key, hop }
 }
 
-export function facts(exchange: Exchange): Parameters<typeof upstreamHeaders>[2] {
+export function facts(exchange: Exchange): Parameters<typeof upstreamHead>[2] {
   const encrypted = 'encrypted' in exchange.request.socket && exchange.request.socket.encrypted === true
   // Behind a hop the entry gateway knows the protocol; it has told us in a header that only it may set.
   const told = exchange.hop === undefined ? undefined : exchange.head?.rebuilt?.get('x-forwarded-proto')
@@ -100,19 +106,12 @@ export function facts(exchange: Exchange): Parameters<typeof upstreamHeaders>[2]
   }
 }
 
-/** Event streams may be silent for as long as they like. */
-function wantsEvents(head: ValidHead): boolean {
-  for (let at = 0; at < head.headers.length; at += 2) {
-    if (head.headers[at]?.toLowerCase() === 'accept') return head.headers[at + 1]?.includes('text/event-stream') === true
-  }
-  return false
-}
-
-/** Sorts what undici reports. Only before `onRequestStart` is it certain that nothing was sent. */
+/** What went wrong, for the user. Only before `onSent` is it certain that nothing was sent. */
 export function attemptError(error: unknown, cell: string, sent: 'nothing' | 'unknown', timeoutMs: number): CellwayError {
   if (isCellwayError(error)) return error
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'UNKNOWN'
   const executed = sent === 'nothing' ? 'no' : 'unknown'
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return upstreamTimeout({ cell, timeoutMs, executed }, { cause: error })
+  if (code === 'ANSWER_TIMEOUT' || code === 'BODY_TIMEOUT' || code === 'POOL_TIMEOUT')
+    return upstreamTimeout({ cell, timeoutMs, executed }, { cause: error })
   return upstreamFailed({ cell, reason: code, executed }, { cause: error })
 }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { CellwayError } from '@cellway/base'
 import type { DataPlane } from '../data-plane.ts'
 import { badRequest, headersTooLarge, requestTimeout } from '../errors.ts'
-import { markClosing, refusalBody } from '../http/answer.ts'
+import { LINGER_MS, markClosing, refusalBody } from '../http/answer.ts'
 
 /** A socket as node's HTTP server marks it. */
 type HttpSocket = Socket & {
@@ -36,8 +36,7 @@ export function answerParserError(plane: DataPlane, error: Error & { readonly co
 /** One refusal per connection, behind the answers that are under way, and then its end. */
 export function refuseOnSocket(plane: DataPlane, refusal: CellwayError, socket: HttpSocket): void {
   if (!markClosing(socket)) {
-    // An answer with `Connection: close` is under way, and ends the connection itself.
-    if (socket._httpMessage === undefined || socket._httpMessage === null) socket.destroySoon()
+    // A last answer is under way, or behind us and lingering: it ends the connection itself.
     return
   }
   plane.metrics.onRefused(refusal)
@@ -54,7 +53,16 @@ function endWhenFree(socket: HttpSocket, answer: string): void {
   }
   // The broken one is the request whose answer comes next; if that has begun, only the end of the connection can tell.
   if (isBroken && busy.headersSent) socket.destroy()
-  else socket.end(answer, () => socket.destroySoon())
+  // Whoever waits for the rest of that body learns of its end by the socket's.
+  else if (isBroken) socket.end(answer, () => socket.destroySoon())
+  else linger(socket, answer)
+}
+
+/** The client may still be writing: a reset in its face could overtake the answer, so we read on for a moment and throw it away. */
+function linger(socket: Socket, answer: string): void {
+  socket.end(answer)
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(timer))
 }
 
 function translate(plane: DataPlane, error: Error & { readonly code?: string }): CellwayError {

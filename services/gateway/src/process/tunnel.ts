@@ -12,12 +12,18 @@ export interface TunnelEnds {
   readonly upstream: Duplex
   /** Bytes that came right behind the client's request. */
   readonly first: Buffer
+  /** Bytes that came right behind the instance's 101. */
+  readonly firstOfUpstream: Buffer
   readonly classification: Routed
   readonly servedBy: string
 }
 
 /** Joins both sockets with back-pressure; ends with 1001 at a frame boundary when the bucket moves or the gateway drains. */
-export function tunnel(plane: DataPlane, exchange: Exchange, { client, upstream, first, classification, servedBy }: TunnelEnds): void {
+export function tunnel(
+  plane: DataPlane,
+  exchange: Exchange,
+  { client, upstream, first, firstOfUpstream, classification, servedBy }: TunnelEnds
+): void {
   const boundary = new FrameBoundary()
   let closing: 'moved' | 'draining' | undefined
   const end = (): void => {
@@ -47,14 +53,16 @@ export function tunnel(plane: DataPlane, exchange: Exchange, { client, upstream,
       else setTimeout(end, CLOSE_WAIT_MS).unref()
     }
   })
-  upstream.on('data', (chunk: Buffer) => {
+  const onUpstreamData = (chunk: Buffer): void => {
     boundary.push(chunk)
     if (!client.write(chunk)) {
       upstream.pause()
       client.once('drain', () => upstream.resume())
     }
     if (closing !== undefined && boundary.atBoundary) sayGoodbye()
-  })
+  }
+  if (firstOfUpstream.length > 0) onUpstreamData(firstOfUpstream)
+  upstream.on('data', onUpstreamData)
   upstream.on('end', () => client.end())
   upstream.on('error', end).on('close', () => {
     remove()

@@ -1,11 +1,10 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { isCellwayError } from '@cellway/base'
-import type { Dispatcher } from 'undici'
 import type { DataPlane } from '../data-plane.ts'
 import { draining, holdTimeout, internalError, noUpstream, upgradeRefused } from '../errors.ts'
-import { upstreamHeaders } from '../http/request-headers.ts'
-import { readUpstreamHead } from '../http/response-headers.ts'
+import { SERVED_BY } from '../http/answer.ts'
+import { upstreamHead } from '../http/request-headers.ts'
 import { classify, type Routed } from '../phases/classify.ts'
 import { bucketLabel, type ClientResponse, type Exchange } from '../phases/exchange.ts'
 import { finish } from '../phases/finish.ts'
@@ -88,70 +87,67 @@ function connect(plane: DataPlane, exchange: Exchange, connecting: Connecting): 
   if (head === undefined) throw internalError({})
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const context = plane.signer.headers(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
-  const fail = (error: unknown): void => {
-    // A client that gave up says nothing about the instance.
-    if (exchange.gone) instance.onAbandoned()
-    else instance.onFailure(plane.clock.monotonicMs())
-    reject(attemptError(error, instance.cell, 'unknown', classification.route.timeoutMs))
-  }
-  let controller: Dispatcher.DispatchController | undefined
   const onClientGone = (): void => {
     exchange.gone = true
     socket.destroy()
-    controller?.abort(new Error('the client is gone'))
+    dispatched.abort()
+    // A client that gave up says nothing about the instance.
+    instance.onAbandoned()
+    resolve()
+  }
+  const onSettled = (): void => {
+    socket.off('end', onClientGone).off('close', onClientGone)
+    instance.onSuccess()
+    resolve()
   }
   // Nobody reads the socket until the tunnel stands; without a read node would not notice its end.
   socket.once('end', onClientGone).once('close', onClientGone).read(0)
   instance.onSend(plane.clock.monotonicMs())
-  instance.pool.dispatch(
+  const dispatched = instance.pool.dispatch(
     {
       method: 'GET',
-      path: head.query === '' ? head.path : `${head.path}?${head.query}`,
-      headers: upstreamHeaders(head, context, facts(exchange), undefined),
-      upgrade: 'websocket',
-      headersTimeout: classification.route.timeoutMs
+      head: upstreamHead(head, context, facts(exchange), undefined, 'connection: upgrade\r\nupgrade: websocket\r\n'),
+      body: null,
+      contentLength: undefined,
+      answerTimeoutMs: classification.route.timeoutMs,
+      bodyIdleTimeoutMs: plane.config.upstream.bodyIdleTimeoutMs,
+      expectsUpgrade: true
     },
     {
-      onRequestStart: (started) => {
-        controller = started
-        if (exchange.gone) started.abort(new Error('the client is gone'))
-      },
-      onRequestUpgrade: (current, statusCode, _headers, upstream) => {
-        instance.onSuccess()
-        socket.off('end', onClientGone).off('close', onClientGone)
+      onSent: () => undefined,
+      onUpgrade: ({ statusCode, headers }, upstream, firstOfUpstream) => {
+        onSettled()
         exchange.statusCode = statusCode
-        socket.write(upgradeHead(statusCode, current, instance.cell))
-        tunnel(plane, exchange, { client: socket, upstream, first: connecting.first, classification, servedBy: instance.cell })
-        resolve()
+        socket.write(headLines(statusCode, [...headers, 'connection', 'Upgrade', 'upgrade', 'websocket', SERVED_BY, instance.cell]), 'latin1')
+        tunnel(plane, exchange, { client: socket, upstream, first: connecting.first, firstOfUpstream, classification, servedBy: instance.cell })
       },
-      onResponseStart: (current, statusCode) => {
-        if (statusCode < 200) return
-        exchange.statusCode = statusCode
-        socket.write(answerHead(statusCode, readUpstreamHead(statusCode, raw(current), instance.cell).headers))
+      onWhole: (declined, body) => {
+        onSettled()
+        exchange.statusCode = declined.statusCode
+        socket.end(Buffer.concat([Buffer.from(answerHead(declined.statusCode, declined.headers), 'latin1'), body]))
       },
-      onResponseData: (current, chunk) => {
+      onHead: (declined) => {
+        exchange.statusCode = declined.statusCode
+        socket.write(answerHead(declined.statusCode, declined.headers), 'latin1')
+      },
+      onData: (chunk) => {
         if (socket.write(chunk)) return
-        current.pause()
-        socket.once('drain', () => current.resume())
+        dispatched.pause()
+        socket.once('drain', () => dispatched.resume())
       },
-      onResponseEnd: () => {
-        instance.onSuccess()
+      onEnd: () => {
+        onSettled()
         socket.end()
-        resolve()
       },
-      onResponseError: (_current, error) => {
+      onError: (error) => {
+        socket.off('end', onClientGone).off('close', onClientGone)
         if (exchange.statusCode !== 0) socket.destroy()
-        fail(error)
+        instance.onFailure(plane.clock.monotonicMs())
+        reject(attemptError(error, instance.cell, 'unknown', classification.route.timeoutMs))
       }
     }
   )
   return promise
-}
-
-function upgradeHead(statusCode: number, controller: Dispatcher.DispatchController, cell: string): string {
-  // 200 stands in for 101, which `readUpstreamHead` rightly refuses everywhere else.
-  const { headers } = readUpstreamHead(200, raw(controller), cell)
-  return headLines(statusCode, [...headers, 'connection', 'Upgrade', 'upgrade', 'websocket', 'x-cellway-served-by', cell])
 }
 
 /** Its body ends with the connection, whatever length it had: the socket is not used again. */
@@ -163,8 +159,4 @@ function headLines(statusCode: number, headers: readonly string[]): string {
   let text = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}\r\n`
   for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`
   return `${text}\r\n`
-}
-
-function raw(controller: Dispatcher.DispatchController): readonly (Buffer | string)[] {
-  return Array.isArray(controller.rawHeaders) ? controller.rawHeaders : []
 }

@@ -90,7 +90,7 @@ async function report(plane: DataPlane): Promise<WorkerReport> {
 async function stop(plane: DataPlane, listener: DataListener | undefined, stopping: AbortController, deadlineMs: number): Promise<void> {
   await listener?.drain(deadlineMs)
   stopping.abort()
-  await plane.directory.close()
+  plane.directory.close()
   plane.log.flush()
   process.send?.({ kind: 'drained' } satisfies FromWorker, () => process.disconnect())
 }

@@ -73,7 +73,7 @@ export class Directory {
     return this.#byOrigin.values()
   }
 
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#byOrigin.values()].map((instance) => instance.pool.destroy()))
+  close(): void {
+    for (const instance of this.#byOrigin.values()) instance.pool.destroy()
   }
 }

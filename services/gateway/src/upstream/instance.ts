@@ -1,6 +1,6 @@
-import { Pool } from 'undici'
 import type { GatewayConfig } from '../config.ts'
 import { type BreakerState, breakerAdmits, breakerOnFailure, breakerOnSend, breakerOnSuccess, CLOSED } from './breaker.ts'
+import { ConnectionPool } from './connection-pool.ts'
 
 export type ProbeState = 'unknown' | 'up' | 'down'
 
@@ -9,7 +9,7 @@ export class Instance {
   readonly origin: string
   readonly cell: string
   readonly app: string
-  readonly pool: Pool
+  readonly pool: ConnectionPool
   probe: ProbeState = 'unknown'
   inFlight = 0
   breakerOpened = 0
@@ -24,15 +24,14 @@ export class Instance {
     this.app = app
     this.#config = config
     const { upstream } = config
-    this.pool = new Pool(origin, {
-      connections: upstream.connectionsPerInstanceMax,
-      // One request per connection at a time: a second answer on it can then never belong to anybody else.
-      pipelining: 1,
-      allowH2: false,
-      connect: { timeout: upstream.connectTimeoutMs },
-      keepAliveTimeout: upstream.keepAliveTimeoutMs,
-      bodyTimeout: upstream.bodyIdleTimeoutMs,
-      maxHeaderSize: upstream.responseHeaderBytesMax
+    this.pool = new ConnectionPool({
+      origin,
+      cell,
+      connectionsMax: upstream.connectionsPerInstanceMax,
+      waitingMax: config.limits.inFlightMax,
+      connectTimeoutMs: upstream.connectTimeoutMs,
+      idleTimeoutMs: upstream.keepAliveTimeoutMs,
+      headerBytesMax: upstream.responseHeaderBytesMax
     })
   }
 
@@ -84,7 +83,8 @@ export class Instance {
     return before !== this.probe
   }
 
-  close(): Promise<void> {
-    return this.pool.close()
+  /** Requests that are under way still end well. */
+  close(): void {
+    this.pool.close()
   }
 }
