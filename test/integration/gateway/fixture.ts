@@ -22,7 +22,7 @@ import { headerValue, headerValues, type RecordingApp, type SeenRequest, startAp
 import { until } from './until.ts'
 
 /** Starting the gateways is most of the time, and depends on what else the machine does. */
-const TEST_FILE_MS = 120_000
+const TEST_FILE_MS = 300_000
 t.setTimeout(TEST_FILE_MS)
 
 type Json = Readonly<Record<string, unknown>>

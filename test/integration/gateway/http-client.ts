@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { within } from './until.ts'
 
-const ANSWER_MS = 20_000
+const ANSWER_MS = 30_000
 
 export interface SendOptions {
   readonly method?: string

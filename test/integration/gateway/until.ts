@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 const POLL_MS = 20
-const TIMEOUT_MS = 10_000
+/** Long, because the machine may be busy: only a failure waits for it. */
+const TIMEOUT_MS = 30_000
 
 /** Waits for a condition with a deadline; the message names what never came. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = TIMEOUT_MS): Promise<void> {
