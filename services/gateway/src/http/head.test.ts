@@ -1,6 +1,8 @@
 import { isCellwayError } from '@cellway/base'
+import fc from 'fast-check'
 import t from 'tap'
 import { type RawHead, validateHead } from './head.ts'
+import { parseTarget } from './target.ts'
 
 const LIMITS = { headersMax: 100, headerBytesMax: 16_384, urlBytesMax: 8192 }
 
@@ -128,4 +130,40 @@ t.test('a wish for events is noted, in whichever of several Accept headers', asy
     ['in another header', ['X-Accept', 'text/event-stream'], false]
   ]
   for (const [name, more, want] of rows) t.equal(validateHead(head({ more }), LIMITS).wantsEvents, want, name)
+})
+
+/** The rules of a target as one reads them in the standard, slowly: what may stand in it, and which paths have two readings. */
+function isGoodTarget(target: string): boolean {
+  if (!/^\/[!-~]*$/.test(target) || /[#\\]/.test(target)) return false
+  const path = target.split('?')[0] ?? ''
+  const segments = path.split('/').slice(1)
+  if (segments.slice(0, -1).includes('') || (segments.length > 1 && path.includes('//'))) return false
+  for (const segment of segments) {
+    const [name = '', ...parameters] = segment.split(';')
+    if (name === '.' || name === '..') return false
+    // An encoded dot at the end has no honest reason, whatever stands before it.
+    if ([name, ...parameters].some((part) => /%2e\.?$/i.test(part))) return false
+  }
+  if (/%(?:2f|5c|00)/i.test(path) || /%25(?:2f|5c|2e|00)/i.test(path)) return false
+  try {
+    return decodeURIComponent(path) !== ''
+  } catch {
+    return false
+  }
+}
+
+t.test('a target passes if it can be read in one way only', async () => {
+  const parts = ['/', 'a', '.', '..', '%2e', '%2E', '%2f', '%5C', '%00', '%25', '2e', '%c0%af', '%e7%94%a8', '%', '?', '#', '\\', ';', ' ', 'é', '"']
+  const target = fc.array(fc.constantFrom(...parts), { maxLength: 8 }).map((chosen) => `/${chosen.join('')}`)
+  fc.assert(
+    fc.property(target, (text) => {
+      const passed = codeOf(head({ target: text })) === 'passed'
+      if (passed) {
+        const { path, query } = parseTarget(text, '', 8192)
+        if (text !== (text.includes('?') ? `${path}?${query}` : path) || path.includes('?')) return false
+      }
+      return passed === isGoodTarget(text)
+    }),
+    { numRuns: 2_000 }
+  )
 })

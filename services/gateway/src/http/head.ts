@@ -1,5 +1,7 @@
 import { badRequest, bodyTooLarge, expectationFailed, headerForbidden, headersTooLarge, methodNotAllowed, versionNotSupported } from '../errors.ts'
-import { dashedName, headerKind, isProtectedFromConnection } from './names.ts'
+import { type Authority, parseAuthority } from './authority.ts'
+import { parseConnection, withoutNamed } from './connection-header.ts'
+import { dashedName, type HeaderName, headerKind, headerName, isProtectedFromConnection } from './names.ts'
 import { parseTarget } from './target.ts'
 
 /** A request's head as the parser gave it. */
@@ -67,9 +69,6 @@ const METHODS = new Set([
   'UNLOCK'
 ])
 
-/** Host as RFC 3986 has it: a name, an IPv4 or a bracketed IPv6 address, and a port. */
-const AUTHORITY_PATTERN = /^(?:[a-z0-9_~!$&'()*+;=-]+(?:\.[a-z0-9_~!$&'()*+;=-]+)*\.?|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/
-
 /** Numbers up to 2^53, spelled in one way only. */
 const LENGTH_PATTERN = /^(?:0|[1-9][0-9]{0,15})$/
 
@@ -104,21 +103,22 @@ export function validateHead(head: RawHead, limits: HeadLimits): ValidHead {
     throw headersTooLarge({ headersMax: limits.headersMax, bytesMax: limits.headerBytesMax })
   const seen = collect(head)
   const authority = checkAuthority(seen)
-  const { path, query } = parseTarget(head.target, authority, limits.urlBytesMax)
-  const tokens = seen.connection === undefined ? undefined : connectionTokens(seen.connection)
-  const body = checkFraming(head, seen)
+  const { path, query } = parseTarget(head.target, authority.text, limits.urlBytesMax)
+  const connection = seen.connection === undefined ? undefined : parseConnection(seen.connection)
+  const { bodyKind, bodyBytes } = checkFraming(head, seen)
   return {
     method: head.method,
     path,
     query,
-    authority,
-    host: authority.replace(/:[0-9]+$/, ''),
-    headers: tokens === undefined ? seen.headers : withoutNamed(seen.headers, tokens),
+    authority: authority.text,
+    host: authority.host,
+    headers: connection === undefined ? seen.headers : withoutNamed(seen.headers, connection.named),
     internal: seen.internal,
     rebuilt: seen.rebuilt,
-    ...body,
+    bodyKind,
+    bodyBytes,
     expectContinue: checkExpect(seen.expect, head.version),
-    upgrade: tokens?.includes('upgrade') === true ? seen.upgrade?.toLowerCase() : undefined,
+    upgrade: connection?.upgrade === true ? seen.upgrade?.toLowerCase() : undefined,
     wantsEvents: seen.wantsEvents
   }
 }
@@ -156,9 +156,13 @@ function collect(head: RawHead): Collected {
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
     const value = rawHeaders[at + 1] ?? ''
-    const lower = name.toLowerCase()
-    const kind = headerKind(lower)
-    if (kind === 'plain') collectPlain(seen, name, lower, value, head)
+    const known = headerName(name)
+    if (known.passes) {
+      seen.headers.push(name, value)
+      continue
+    }
+    const { lower, kind } = known
+    if (kind === 'plain') collectPlain(seen, name, known, value, head)
     else if (kind === 'hop') collectHop(seen, lower, value, head.wire)
     else if (kind === 'framing') collectFraming(seen, lower, value)
     else if (kind === 'rebuilt') collectRebuilt(seen, lower, value)
@@ -167,20 +171,17 @@ function collect(head: RawHead): Collected {
   return seen
 }
 
-function collectPlain(seen: Collected, name: string, lower: string, value: string, head: RawHead): void {
+function collectPlain(seen: Collected, name: string, { lower, dashed, dashedKind }: HeaderName, value: string, head: RawHead): void {
   if (head.wire === 'h2' && lower.charCodeAt(0) === 0x3a) {
     if (lower === ':authority') seen.authority = once(seen.authority, value, lower)
     return
   }
-  const dashed = dashedName(lower)
-  if (dashed !== lower) {
-    const kind = headerKind(dashed)
-    if (kind === 'internal') {
-      collectInternal(seen, dashed, value)
-      return
-    }
-    if (kind !== 'plain') throw headerForbidden({ rule: 'another spelling of a header that decides framing or identity', header: lower.slice(0, 64) })
+  if (dashedKind === 'internal') {
+    collectInternal(seen, dashed, value)
+    return
   }
+  if (dashedKind !== 'plain')
+    throw headerForbidden({ rule: 'another spelling of a header that decides framing or identity', header: lower.slice(0, 64) })
   if (lower === 'accept' && value.includes('text/event-stream')) seen.wantsEvents = true
   if (head.wire === 'h2' && lower === 'cookie') joinCookie(seen, value)
   else seen.headers.push(name, value)
@@ -230,35 +231,13 @@ function once(before: string | undefined, value: string, name: string): string {
   return value
 }
 
-function checkAuthority(seen: Collected): string {
-  const authority = (seen.authority ?? seen.host)?.toLowerCase()
-  if (authority === undefined) throw badRequest({ rule: 'Host is missing' })
+function checkAuthority({ authority, host }: Collected): Authority {
+  const given = authority ?? host
+  if (given === undefined) throw badRequest({ rule: 'Host is missing' })
   // RFC 9113 8.3.1: a `host` beside `:authority` must say the same.
-  if (seen.authority !== undefined && seen.host !== undefined && seen.host.toLowerCase() !== authority)
+  if (authority !== undefined && host !== undefined && host.toLowerCase() !== authority.toLowerCase())
     throw badRequest({ rule: 'Host and :authority differ' })
-  if (authority.length > 255 || !AUTHORITY_PATTERN.test(authority) || Number(/:([0-9]+)$/.exec(authority)?.[1] ?? 0) > 65_535)
-    throw badRequest({ rule: 'Host is not a host name with an optional port' })
-  return authority
-}
-
-function connectionTokens(connection: string): readonly string[] {
-  const tokens = connection
-    .toLowerCase()
-    .split(',')
-    .map((token) => token.trim())
-  for (const token of tokens)
-    if (isProtectedFromConnection(token)) throw headerForbidden({ rule: 'may not be named in Connection', header: token.slice(0, 64) })
-  return tokens
-}
-
-function withoutNamed(headers: readonly string[], tokens: readonly string[]): readonly string[] {
-  if (tokens.every((token) => token === 'keep-alive' || token === 'close' || token === 'upgrade' || token === '')) return headers
-  const kept: string[] = []
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] ?? ''
-    if (!tokens.includes(name.toLowerCase())) kept.push(name, headers[at + 1] ?? '')
-  }
-  return kept
+  return parseAuthority(given)
 }
 
 function checkFraming(head: RawHead, seen: Collected): { bodyKind: BodyKind; bodyBytes: number } {

@@ -1,3 +1,5 @@
+import { remember } from './remember.ts'
+
 /** Header names by what the gateway does with them; all lower case. */
 
 export const INTERNAL_PREFIX = 'x-cellway-'
@@ -29,6 +31,35 @@ const KINDS = new Map<string, HeaderKind>([
   ...REBUILT.map((name) => [name, 'rebuilt'] as const),
   ...FRAMING.map((name) => [name, 'framing'] as const)
 ])
+
+/** What one spelling of a header name means. */
+export interface HeaderName {
+  readonly lower: string
+  readonly kind: HeaderKind
+  /** `lower` as servers behind us may read it. */
+  readonly dashed: string
+  readonly dashedKind: HeaderKind
+  /** Plain in both readings, and none of those that a request is asked about: it only has to be passed on. */
+  readonly passes: boolean
+}
+
+/** Plain headers of a request at which `head.ts` looks; the pseudo headers of HTTP/2 are known by their colon. */
+const LOOKED_AT = new Set(['accept', 'cookie'])
+
+/**
+ * The same few dozen names come with almost every request, so each is judged once. Longer names than a standard one, and whatever
+ * comes after a thousand others, are judged anew: 1000 names of 64 characters are about 200 KiB.
+ */
+export const headerName: (raw: string) => HeaderName = remember(judgeName, { entriesMax: 1_000, charsMax: 64 })
+
+function judgeName(raw: string): HeaderName {
+  const lower = raw.toLowerCase()
+  const dashed = dashedName(lower)
+  const kind = headerKind(lower)
+  const dashedKind = headerKind(dashed)
+  const passes = kind === 'plain' && dashedKind === 'plain' && !LOOKED_AT.has(lower) && !lower.startsWith(':')
+  return { lower, kind, dashed, dashedKind, passes }
+}
 
 /** @param lowerName a header name in lower case. */
 export function headerKind(lowerName: string): HeaderKind {
