@@ -1,14 +1,15 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { CONTEXT_HEADERS, type RequestContext } from './context.ts'
 import { isName } from './ids.ts'
 
 export interface SignOptions {
-  readonly signingKey: Buffer
+  /** Whoever signs often makes the key object once. */
+  readonly signingKey: Buffer | KeyObject
   readonly expiresAtSeconds: number
 }
 
 export interface VerifyOptions {
-  readonly signingKey: Buffer
+  readonly signingKey: Buffer | KeyObject
   readonly nowSeconds: number
 }
 
@@ -75,7 +76,7 @@ function parseContext([cell, space, bucket, epoch, key, hop]: readonly (string |
   }
 }
 
-function macOf(fields: readonly string[], signingKey: Buffer): Buffer {
+function macOf(fields: readonly string[], signingKey: Buffer | KeyObject): Buffer {
   return createHmac('sha256', signingKey)
     .update(`cellway-context-v1\n${fields.join('\n')}\n`)
     .digest()

@@ -1,36 +1,65 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { encodeContext, type RequestContext } from '@cellway/topology'
 
 /** Signatures are reused within a window, and stay valid for one window longer. */
 const WINDOW_SECONDS = 30
-/** Contexts kept per window: about 400 bytes each, so at most 20 MiB. Full => start over. */
+/** Contexts kept per window: about 500 bytes each, so at most 25 MiB. Full => start over. */
 const CACHED_MAX = 50_000
+
+interface Signed {
+  readonly context: RequestContext
+  readonly headers: readonly string[]
+  /** Of the same key, in another space, by another hop or with an earlier epoch: few. */
+  readonly next: Signed | undefined
+}
 
 /** Makes the `x-cellway-*` headers of a request. The HMAC costs microseconds, and most users send more than one request in 30 s. */
 export class ContextSigner {
-  readonly #signingKey: Buffer
+  readonly #signingKey: KeyObject
   readonly #mode: 'all' | 'hops'
   #window = -1
-  #cache = new Map<string, readonly string[]>()
+  /** By the part that tells users apart, so that no text has to be made for looking up. */
+  readonly #signed = new Map<string, Signed>()
+  #count = 0
 
   constructor(signingKey: Buffer, mode: 'all' | 'hops') {
-    this.#signingKey = signingKey
+    // From a buffer a new one would be made for each signature.
+    this.#signingKey = createSecretKey(signingKey)
     this.#mode = mode
   }
 
   /** @returns name, value, …; unsigned for the own cell's apps under `signing: hops`. */
   headers(context: RequestContext, nowMs: number): readonly string[] {
     const window = Math.floor(nowMs / (WINDOW_SECONDS * 1000))
-    if (window !== this.#window || this.#cache.size >= CACHED_MAX) {
+    if (window !== this.#window || this.#count >= CACHED_MAX) {
       this.#window = window
-      this.#cache = new Map()
+      this.#signed.clear()
+      this.#count = 0
     }
-    const id = `${context.cell}\n${context.space}\n${context.bucket}\n${context.epoch}\n${context.hop.from}\n${context.key}`
-    let headers = this.#cache.get(id)
-    if (headers === undefined) {
-      const signed = encodeContext(context, { signingKey: this.#signingKey, expiresAtSeconds: (window + 2) * WINDOW_SECONDS })
-      headers = this.#mode === 'all' || context.hop.count > 0 ? signed : signed.slice(0, signed.indexOf('x-cellway-sig'))
-      this.#cache.set(id, headers)
-    }
+    // Requests without a key (ids that carry their bucket, single spaces) are told apart by their bucket.
+    const id = context.key || context.bucket || context.cell
+    const first = this.#signed.get(id)
+    for (let signed = first; signed !== undefined; signed = signed.next) if (isSame(signed.context, context)) return signed.headers
+    const headers = this.#sign(context, window)
+    this.#signed.set(id, { context, headers, next: first })
+    this.#count += 1
     return headers
   }
+
+  #sign(context: RequestContext, window: number): readonly string[] {
+    const signed = encodeContext(context, { signingKey: this.#signingKey, expiresAtSeconds: (window + 2) * WINDOW_SECONDS })
+    return this.#mode === 'all' || context.hop.count > 0 ? signed : signed.slice(0, signed.indexOf('x-cellway-sig'))
+  }
+}
+
+function isSame(one: RequestContext, other: RequestContext): boolean {
+  return (
+    one.key === other.key &&
+    one.bucket === other.bucket &&
+    one.space === other.space &&
+    one.epoch === other.epoch &&
+    one.cell === other.cell &&
+    one.hop.from === other.hop.from &&
+    one.hop.count === other.hop.count
+  )
 }
