@@ -170,6 +170,7 @@ function relationProblems(config: GatewayConfig): string[] {
   if (config.health.timeoutMs > config.health.intervalMs) problems.push('/health: timeoutMs must be <= intervalMs, or probes pile up')
   if (config.limits.headersTimeoutMs > config.limits.requestTimeoutMs) problems.push('/limits: headersTimeoutMs must be <= requestTimeoutMs')
   if (config.breaker.openMs > config.breaker.openMsMax) problems.push('/breaker: openMs must be <= openMsMax')
+  if (config.workers > 1 && config.listen.port === 0) problems.push('/listen/port: several workers need a fixed port to share')
   for (const entry of config.trustedProxies) {
     try {
       trustedProxyList([entry])

@@ -25,7 +25,9 @@ export async function recover(plane: DataPlane, exchange: Exchange, outcome: Out
     return exchange.hop === undefined ? rejudge(plane, exchange) : { kind: 'give-up', error: notOwnerHere({ cell: plane.selfCell }) }
   }
   if (exchange.response.headersSent) return { kind: 'done' }
-  const repeatable = outcome.sent === 'nothing' || SAFE_METHODS.has(exchange.head?.method ?? '')
+  // An instance that was too slow once would only get more to do, and the client would wait several times the route's timeout.
+  const isLate = outcome.error.code === 'GW_UPSTREAM_TIMEOUT'
+  const repeatable = !isLate && (outcome.sent === 'nothing' || SAFE_METHODS.has(exchange.head?.method ?? ''))
   if (
     !repeatable ||
     !bodyAtHand(exchange, outcome.sent) ||

@@ -34,13 +34,7 @@ export async function openAdminListener(options: AdminListenerOptions): Promise<
   // Alive means that the event loop turns; whether control or an app answers is no reason to be killed.
   app.get('/health/live', async () => ({ status: 'live' }))
   app.get('/health/ready', async (_request, reply) => {
-    const reason = isDraining
-      ? 'draining'
-      : pool.ready
-        ? undefined
-        : keeper.current() === undefined
-          ? 'waiting for the first topology'
-          : 'waiting for a worker'
+    const reason = isDraining ? 'draining' : waitingFor(options)
     return reply
       .code(reason === undefined ? 200 : 503)
       .send({ status: reason === undefined ? 'ready' : 'not ready', ...(reason === undefined ? {} : { reason }) })
@@ -114,6 +108,14 @@ const explainBodySchema = {
     clientIp: { type: 'string', maxLength: 64 }
   }
 } as const
+
+/** Why this gateway can take no traffic yet; undefined when it can. */
+function waitingFor({ config, pool, keeper }: AdminListenerOptions): string | undefined {
+  const snapshot = keeper.current()
+  if (snapshot === undefined) return 'waiting for the first topology'
+  if (!Object.hasOwn(snapshot.topology.cells, config.cell)) return `the topology has no cell ${config.cell}`
+  return pool.ready ? undefined : 'waiting for a worker'
+}
 
 async function metricsText({ metrics, pool, keeper }: AdminListenerOptions): Promise<string> {
   metrics.gauge('cellway_gateway_snapshot_age_seconds').set(keeper.ageMs() / 1000)

@@ -1,4 +1,4 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ControlClient, WatchState } from '@cellway/client'
 import type { Logger } from '@cellway/telemetry'
@@ -87,11 +87,25 @@ async function watchControl(
 
 async function pollFile(options: SnapshotKeeperOptions, current: () => Snapshot | undefined, adopt: Adopt): Promise<void> {
   const { signal } = options
+  let seen = ''
   while (!signal.aborted) {
     await delay(FILE_POLL_MS, undefined, { signal }).catch(() => undefined)
-    if (signal.aborted) return
+    const mark = await fileMark(options.file)
+    // Decoding costs milliseconds: only when the file is another one.
+    if (signal.aborted || mark === seen) continue
+    seen = mark
     const found = await readSnapshotFile(options)
     if (found !== undefined && found.snapshot.version > (current()?.version ?? 0)) adopt(found.snapshot, found.text)
+  }
+}
+
+/** What tells one written file from the next without reading it. */
+async function fileMark(file: string): Promise<string> {
+  try {
+    const { ino, mtimeMs, size } = await stat(file)
+    return `${ino} ${mtimeMs} ${size}`
+  } catch {
+    return ''
   }
 }
 

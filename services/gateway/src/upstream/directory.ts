@@ -5,6 +5,12 @@ import { Instance } from './instance.ts'
 /** The name under which a cell's gateway stands beside its apps. */
 export const GATEWAY_APP = '@gateway'
 
+/** Instances that serve the same, and whose turn it is. */
+interface Group {
+  readonly instances: readonly Instance[]
+  turn: number
+}
+
 /**
  * All instances this gateway may send to: the apps of its own cell and the gateways of the others.
  * The list comes from the topology alone; no header or Host can add to it.
@@ -12,8 +18,7 @@ export const GATEWAY_APP = '@gateway'
 export class Directory {
   readonly #config: GatewayConfig
   readonly #byOrigin = new Map<string, Instance>()
-  #groups = new Map<string, readonly Instance[]>()
-  #turn = 0
+  #groups = new Map<string, Group>()
 
   constructor(config: GatewayConfig) {
     this.#config = config
@@ -21,13 +26,10 @@ export class Directory {
 
   /** Takes over a snapshot's instances: known ones keep their connections and health, vanished ones are closed when idle. */
   adopt(snapshot: Snapshot): { readonly closed: readonly Instance[] } {
-    const groups = new Map<string, readonly Instance[]>()
+    const groups = new Map<string, Group>()
     const alive = new Set<string>()
     const group = (cell: string, app: string, origins: readonly string[]): void => {
-      groups.set(
-        `${cell} ${app}`,
-        origins.map((origin) => this.#instance(cell, app, origin, alive))
-      )
+      groups.set(`${cell} ${app}`, { instances: origins.map((origin) => this.#instance(cell, app, origin, alive)), turn: 0 })
     }
     for (const [cell, cellConfig] of Object.entries(snapshot.topology.cells)) {
       if (cell !== this.#config.cell) group(cell, GATEWAY_APP, [cellConfig.gateway])
@@ -55,9 +57,10 @@ export class Directory {
     const group = this.#groups.get(`${cell} ${app}`)
     if (group === undefined) return undefined
     let again: Instance | undefined
-    for (let step = 0; step < group.length; step++) {
-      this.#turn = (this.#turn + 1) % 0x3fffffff
-      const instance = group[this.#turn % group.length]
+    const { instances } = group
+    for (let step = 0; step < instances.length; step++) {
+      group.turn = (group.turn + 1) % instances.length
+      const instance = instances[group.turn]
       if (instance === undefined || !instance.admits(nowMs)) continue
       if (!tried.includes(instance)) return instance
       again ??= instance
