@@ -66,7 +66,8 @@ function checkNames(value: unknown, path: string, report: Report, depth = 0): bo
 /** An id carries a bucket number, but a pinned key's bucket has none: its ids would lead to the key's hash bucket. */
 function warnOfPinnedIds(at: At, routes: readonly RouteConfig[], pins: Topology['pins']): void {
   for (const [index, route] of routes.entries()) {
-    if (route.kind !== 'space' || !route.key.some(({ kind }) => kind === 'id') || Object.keys(pins[route.space] ?? {}).length === 0) continue
+    // An id that is asked first decides alone; behind another extractor the key of a pinned one has its chance.
+    if (route.kind !== 'space' || route.key[0]?.kind !== 'id' || Object.keys(pins[route.space] ?? {}).length === 0) continue
     const keyAt: At = { ...at, path: `routes[${index}].key` }
     warning(
       keyAt,
