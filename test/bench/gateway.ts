@@ -19,6 +19,9 @@ import { BUCKETS, bucketOfUser, ROUTES, routedPath } from './gateway/routed-cell
 import { median, round } from './gateway/statistics.ts'
 import { runWrk, USERS, userOf, writeWrkScript } from './gateway/wrk.ts'
 
+export const needs = ['nginx', 'haproxy', 'wrk']
+export const summary = 'CPU per request and added latency of a gateway, beside nginx, HAProxy and @fastify/http-proxy'
+
 /** Requests before the first round: until then V8 still compiles, and a JavaScript proxy is several times slower than it will be. */
 const WARM_UP_REQUESTS = 60_000
 const WARM_UP_SECONDS_MAX = 40
@@ -66,7 +69,7 @@ type ByProxy<Value> = Readonly<Record<ProxyName, Value>>
  */
 export async function run({ json, args }: { readonly json: boolean; readonly args: readonly string[] }): Promise<GatewayBench> {
   const options = parseOptions(args)
-  await requireTools({ nginx: 'nginx', haproxy: 'haproxy', wrk: 'wrk', taskset: 'util-linux' })
+  await requireTools({ nginx: 'nginx-light', haproxy: 'haproxy', wrk: 'wrk', taskset: 'util-linux' })
   if (cpus().length < 2) throw new Error('this needs two cores: one for the proxy, one for the load')
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'cellway-bench-gateway-'))
