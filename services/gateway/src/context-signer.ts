@@ -2,18 +2,19 @@ import { createSecretKey, type KeyObject } from 'node:crypto'
 import { encodeContext, type RequestContext } from '@cellway/topology'
 
 /** Signatures are reused within a window, and stay valid for one window longer. */
-const WINDOW_SECONDS = 30
+const WINDOW_SECONDS = 120
 /** Contexts kept per window: about 500 bytes each, so at most 25 MiB. Full => start over. */
 const CACHED_MAX = 50_000
 
 interface Signed {
   readonly context: RequestContext
-  readonly headers: readonly string[]
+  /** Header lines, each with its CRLF. */
+  readonly lines: string
   /** Of the same key, in another space, by another hop or with an earlier epoch: few. */
   readonly next: Signed | undefined
 }
 
-/** Makes the `x-cellway-*` headers of a request. The HMAC costs microseconds, and most users send more than one request in 30 s. */
+/** Makes the `x-cellway-*` headers of a request. The HMAC costs microseconds, and most users send more than one request in two minutes. */
 export class ContextSigner {
   readonly #signingKey: KeyObject
   readonly #mode: 'all' | 'hops'
@@ -28,8 +29,13 @@ export class ContextSigner {
     this.#mode = mode
   }
 
-  /** @returns name, value, …; unsigned for the own cell's apps under `signing: hops`. */
-  headers(context: RequestContext, nowMs: number): readonly string[] {
+  /** Signed contexts that are kept. */
+  get size(): number {
+    return this.#count
+  }
+
+  /** @returns header lines, each with its CRLF, ready to be sent; unsigned for the own cell's apps under `signing: hops`. */
+  lines(context: RequestContext, nowMs: number): string {
     const window = Math.floor(nowMs / (WINDOW_SECONDS * 1000))
     if (window !== this.#window || this.#count >= CACHED_MAX) {
       this.#window = window
@@ -39,16 +45,20 @@ export class ContextSigner {
     // Requests without a key (ids that carry their bucket, single spaces) are told apart by their bucket.
     const id = context.key || context.bucket || context.cell
     const first = this.#signed.get(id)
-    for (let signed = first; signed !== undefined; signed = signed.next) if (isSame(signed.context, context)) return signed.headers
-    const headers = this.#sign(context, window)
-    this.#signed.set(id, { context, headers, next: first })
+    for (let signed = first; signed !== undefined; signed = signed.next) if (isSame(signed.context, context)) return signed.lines
+    const lines = this.#sign(context, window)
+    this.#signed.set(id, { context, lines, next: first })
     this.#count += 1
-    return headers
+    return lines
   }
 
-  #sign(context: RequestContext, window: number): readonly string[] {
-    const signed = encodeContext(context, { signingKey: this.#signingKey, expiresAtSeconds: (window + 2) * WINDOW_SECONDS })
-    return this.#mode === 'all' || context.hop.count > 0 ? signed : signed.slice(0, signed.indexOf('x-cellway-sig'))
+  #sign(context: RequestContext, window: number): string {
+    const headers = encodeContext(context, { signingKey: this.#signingKey, expiresAtSeconds: (window + 2) * WINDOW_SECONDS })
+    const signs = this.#mode === 'all' || context.hop.count > 0
+    const end = signs ? headers.length : headers.indexOf('x-cellway-sig')
+    let lines = ''
+    for (let at = 0; at < end; at += 2) lines += `${headers[at]}: ${headers[at + 1]}\r\n`
+    return lines
   }
 }
 

@@ -10,19 +10,12 @@ export interface ForwardedFacts {
  * The head for the upstream, without the empty line: ours first (a server that drops headers past its limit must not drop these),
  * then what the client sent and may keep. The framing is always written anew. Every part was checked for control characters when
  * it came in (`head.ts`, node's parser, nghttp2) or was made by us.
- * @param context the `x-cellway-*` headers, flat.
+ * @param context the `x-cellway-*` headers as lines.
  * @param protocol what stands between host and our headers: `connection` and `upgrade` for a WebSocket.
  */
-export function upstreamHead(
-  head: ValidHead,
-  context: readonly string[],
-  facts: ForwardedFacts,
-  contentLength: number | undefined,
-  protocol = ''
-): string {
+export function upstreamHead(head: ValidHead, context: string, facts: ForwardedFacts, contentLength: number | undefined, protocol = ''): string {
   const { authority, path, query, headers } = head
-  let text = `${head.method} ${query === '' ? path : `${path}?${query}`} HTTP/1.1\r\nhost: ${authority}\r\n${protocol}`
-  for (let at = 0; at < context.length; at += 2) text += `${context[at]}: ${context[at + 1]}\r\n`
+  let text = `${head.method} ${query === '' ? path : `${path}?${query}`} HTTP/1.1\r\nhost: ${authority}\r\n${protocol}${context}`
   text += `x-request-id: ${facts.requestId}\r\nx-forwarded-for: ${facts.clientIp}\r\nx-forwarded-proto: ${facts.protocol}\r\nx-forwarded-host: ${authority}\r\n`
   if (contentLength !== undefined) text += `content-length: ${contentLength}\r\n`
   for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`

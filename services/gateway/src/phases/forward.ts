@@ -65,10 +65,10 @@ function dispatch(plane: DataPlane, exchange: Exchange, classification: Routed, 
   const { promise, resolve } = Promise.withResolvers<Outcome>()
   const head = exchange.head as ValidHead
   const { body } = exchange
-  const context = plane.signer.headers(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
+  const context = plane.signer.lines(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
   const attempt = new Attempt({ plane, exchange, classification, instance, settle: resolve })
   const contentLength = body?.kind === 'whole' ? body.bytes.length : body?.kind === 'stream' ? body.contentLength : undefined
-  exchange.cancel = () => attempt.abandon()
+  exchange.cancel = canceller(attempt)
   instance.onSend(plane.clock.monotonicMs())
   attempt.onDispatched(
     instance.pool.dispatch(
@@ -85,6 +85,11 @@ function dispatch(plane: DataPlane, exchange: Exchange, classification: Routed, 
     )
   )
   return promise
+}
+
+/** On its own, because a closure made in `dispatch` would keep alive everything that function holds: measured as 10 MB more per scavenge. */
+function canceller(attempt: Attempt): () => void {
+  return () => attempt.abandon()
 }
 
 /** The context headers of one request, as the next process will see them. */

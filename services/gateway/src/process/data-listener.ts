@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http'
 import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { DataPlane } from '../data-plane.ts'
 import { internalError, methodNotAllowed } from '../errors.ts'
 import { isClosing, refusalBody } from '../http/answer.ts'
@@ -147,6 +148,9 @@ async function listen(server: Server, plane: DataPlane): Promise<void> {
   server.on('error', (error) => plane.log.error({ err: error }, 'listener error'))
 }
 
+/** How long keep-alive connections may still bring a request that was under way when the drain began. */
+const LAST_WORD_MS = 1_000
+
 async function drain(
   plane: DataPlane,
   server: Server,
@@ -156,14 +160,17 @@ async function drain(
 ): Promise<void> {
   plane.draining = true
   const { promise, resolve } = Promise.withResolvers<void>()
-  server.close(() => resolve())
-  if (typeof server.closeIdleConnections === 'function') server.closeIdleConnections()
+  // Only stops accepting: node's own HTTP close would reset keep-alive connections whose next request is already on its way.
+  NetServer.prototype.close.call(server, () => resolve())
   for (const session of sessions) session.close()
   plane.streams.closeAll()
   const deadline = setTimeout(() => {
     for (const socket of connections) socket.destroy()
     resolve()
   }, deadlineMs)
+  // Whoever speaks in this time hears `Connection: close`; who does not is idle.
+  await Promise.race([promise, delay(Math.min(LAST_WORD_MS, deadlineMs))])
+  if (typeof server.closeIdleConnections === 'function') server.closeIdleConnections()
   await promise
   clearTimeout(deadline)
 }

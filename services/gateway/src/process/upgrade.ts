@@ -86,7 +86,7 @@ function connect(plane: DataPlane, exchange: Exchange, connecting: Connecting): 
   const head = exchange.head
   if (head === undefined) throw internalError({})
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const context = plane.signer.headers(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
+  const context = plane.signer.lines(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
   const onClientGone = (): void => {
     exchange.gone = true
     socket.destroy()

@@ -39,6 +39,8 @@ export async function runWorker(config: GatewayConfig): Promise<void> {
     else if (message.kind === 'report') answerReport(plane, message.id)
     else stop(plane, listener, stopping, message.deadlineMs).catch((error: unknown) => plane.log.error({ err: error }, 'drain failed'))
   })
+  // A signal to the whole group (Ctrl-C, a service manager) is for the supervisor, which drains us; ended here, requests would break.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
   // The supervisor is gone: nobody would feed or stop us any more.
   process.on('disconnect', () => process.exit(1))
   const probing = runProber({ directory: plane.directory, config, log, signal: stopping.signal })
