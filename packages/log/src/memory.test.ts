@@ -1,0 +1,5 @@
+import t from 'tap'
+import { testLogContract } from './contract.ts'
+import { createMemoryLog } from './memory.ts'
+
+await testLogContract(t, { name: 'memory', open: async (options) => createMemoryLog(options) })

@@ -1,0 +1,23 @@
+import type { Clock } from '@cellway/base'
+import type { FileSystem } from './files.ts'
+import type { Health } from './health.ts'
+import type { LogEvent } from './log.ts'
+
+export interface StreamLimits {
+  readonly segmentBytes: number
+  readonly groupBytesMax: number
+  readonly streamBytesMax: number
+  readonly retentionBytes: number
+  readonly retentionMs: number
+  /** What happens to a reader that holds more than `streamBytesMax`: the writers wait for it, or it is given up. */
+  readonly readerTooFarBehind: 'refuse-appends' | 'give-up-reader'
+}
+
+export interface StreamPorts {
+  readonly files: FileSystem
+  readonly clock: Clock
+  readonly folder: string
+  readonly limits: StreamLimits
+  readonly health: Health
+  readonly onEvent: (event: LogEvent) => void
+}
