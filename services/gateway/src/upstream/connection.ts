@@ -138,8 +138,13 @@ export class Connection {
     const onDrain = (): void => {
       body.resume()
     }
+    const onSocketClosed = (): void => {
+      stop()
+      body.destroy()
+    }
     const stop = (): void => {
-      socket.off('drain', onDrain)
+      // The connection lives on and carries other requests: nothing of this one may stay on it.
+      socket.off('drain', onDrain).off('close', onSocketClosed)
       body.off('data', onData).off('end', onEnd)
     }
     const onData = (chunk: Buffer): void => {
@@ -158,10 +163,7 @@ export class Connection {
     body.on('data', onData).on('end', onEnd)
     body.once('error', (error) => this.fail(error))
     body.once('close', stop)
-    socket.on('drain', onDrain).once('close', () => {
-      stop()
-      body.destroy()
-    })
+    socket.on('drain', onDrain).once('close', onSocketClosed)
   }
 
   #sink(handler: SendingHandler): AnswerSink {
