@@ -1,5 +1,7 @@
 export type * from './api.ts'
 export type { CallOptions, ControlClient, ControlClientOptions } from './client.ts'
 export { createControlClient } from './client.ts'
+export type { KeeperLog, SnapshotKeeper, SnapshotKeeperOptions } from './snapshot-keeper.ts'
+export { keepSnapshot } from './snapshot-keeper.ts'
 export type { WatchOptions, WatchState, WatchTuning } from './watch.ts'
 export { findLoweredEpoch } from './watch.ts'

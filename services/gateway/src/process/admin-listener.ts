@@ -1,3 +1,4 @@
+import type { SnapshotKeeper } from '@cellway/client'
 import type { Logger, Metrics } from '@cellway/telemetry'
 import { type CellId, compileSnapshot, explain, formatExplanation, type RoutingQuestion, routingRequestOf } from '@cellway/topology'
 import Fastify from 'fastify'
@@ -5,7 +6,6 @@ import { AggregatorRegistry } from 'prom-client'
 import type { GatewayConfig } from '../config.ts'
 import { noSnapshot } from '../errors.ts'
 import { openGeoDatabase } from '../geo.ts'
-import type { SnapshotKeeper } from './snapshot-keeper.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
 export interface AdminListenerOptions {

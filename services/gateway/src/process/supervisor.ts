@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ControlClient, createControlClient } from '@cellway/client'
+import { type ControlClient, createControlClient, keepSnapshot } from '@cellway/client'
 import { createLogger, createMetrics, type Logger } from '@cellway/telemetry'
 import { type GatewayConfig, loadControlToken, loadSigningKey } from '../config.ts'
 import { openAdminListener } from './admin-listener.ts'
-import { keepSnapshot } from './snapshot-keeper.ts'
 import { WorkerPool } from './worker-pool.ts'
 
 /** The gateway's parent process: keeps the snapshot, the workers and the admin listener. It never touches a user's request. */
@@ -21,6 +20,7 @@ export async function runSupervisor(config: GatewayConfig, configFile: string): 
     file: config.snapshotFile,
     client,
     member: config.member,
+    kind: 'gateway',
     cell: config.cell,
     log,
     signal: stopping.signal,

@@ -1,18 +1,28 @@
 import { open, readFile, rename, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ControlClient, WatchState } from '@cellway/client'
-import type { Logger } from '@cellway/telemetry'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '@cellway/topology'
+import type { MemberKind } from './api.ts'
+import type { ControlClient } from './client.ts'
+import type { WatchState } from './watch.ts'
 
 /** Pause between looks at the file when there is no control plane to watch. */
 const FILE_POLL_MS = 500
 
+/** What the keeper says to the logger of its process. */
+export interface KeeperLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
 export interface SnapshotKeeperOptions {
   readonly file: string
+  /** Without one, the file is looked at for newer snapshots. */
   readonly client: ControlClient | undefined
   readonly member: string
+  readonly kind: MemberKind
   readonly cell: string
-  readonly log: Logger
+  readonly log: KeeperLog
   readonly signal: AbortSignal
   /** Called in order, with newer and newer snapshots only. */
   readonly onSnapshot: (snapshot: Snapshot, text: string) => void
@@ -67,7 +77,7 @@ export async function keepSnapshot(options: SnapshotKeeperOptions): Promise<Snap
 type Adopt = (snapshot: Snapshot, text: string) => void
 
 async function watchControl(
-  { file, member, cell, log, signal }: SnapshotKeeperOptions,
+  { file, member, kind, cell, log, signal }: SnapshotKeeperOptions,
   client: ControlClient,
   current: () => Snapshot | undefined,
   adopt: Adopt,
@@ -75,7 +85,7 @@ async function watchControl(
 ): Promise<void> {
   const known = current()
   const start = known === undefined ? { have: 0 } : { have: known.version, current: known }
-  for await (const snapshot of client.watchSnapshots({ ...start, member, kind: 'gateway', cell, signal, onState })) {
+  for await (const snapshot of client.watchSnapshots({ ...start, member, kind, cell, signal, onState })) {
     const text = encodeSnapshot(snapshot)
     await writeSnapshotFile(file, text).catch((error: unknown) => {
       // Going on with the newer one matters more than a restart that may find an older file.
