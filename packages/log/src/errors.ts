@@ -114,6 +114,15 @@ export const logClosed = defineError<{ adapter: string }>({
   retry: 'later'
 })
 
+/** The center was not reached in time: for a call that changes nothing, or can be repeated. */
+export const logUnreachable = defineError<{ attempts: number; reason: string }>({
+  code: 'LOG_UNREACHABLE',
+  message: 'The center of the log does not answer',
+  statusCode: 503,
+  origin: 'operator',
+  retry: 'later'
+})
+
 export const logFormatUnknown = defineError<{ file: string; found: number; known: number }>({
   code: 'LOG_FORMAT_UNKNOWN',
   message: 'The file was not written by this log, or by a newer version of it',

@@ -5,5 +5,6 @@ export { PENDING_BYTES_MAX, READ_BYTES_MAX, RECORD_BYTES_MAX } from './limits.ts
 export type { Log, LogBatch, LogBounds, LogEvent, LogIdentity, LogPosition, LogRecord, ReadBatch, ReadOptions } from './log.ts'
 export type { MemoryLogOptions } from './memory.ts'
 export { createMemoryLog } from './memory.ts'
+export type { CallOptions, ReaderReport, RemoteConnection, RemoteEvent, RemoteLog, RemoteLogOptions, RemoteTuning } from './remote-log.ts'
 export type { LostRange, SalvagedStream, SalvageOptions, SalvageReport } from './salvage.ts'
 export { salvage } from './salvage.ts'
