@@ -3,6 +3,7 @@ import type { CellwayError, Clock } from '@cellway/base'
 import { canonicalJson } from '@cellway/base'
 import type { Comparison, Put, Store } from '@cellway/store'
 import { prepareAudit } from './audit/audit-log.ts'
+import type { AuditEvent } from './audit/record.ts'
 import { commandContended, idempotencyMismatch } from './errors.ts'
 import { IDEMPOTENCY_PREFIX, VERSION_KEY } from './keys.ts'
 import { createSerial } from './serial.ts'
@@ -44,6 +45,8 @@ export interface CommandContext {
 export interface Commands {
   /** @throws whatever the plan throws, CTL_IDEMPOTENCY_MISMATCH, CTL_CONTENDED, CTL_BUSY, STORE_* */
   run(context: CommandContext, plan: (current: Published | undefined) => CommandPlan): Promise<CommandResponse & { readonly replayed: boolean }>
+  /** Writes to the audit log what is about to be asked of another process. @throws CTL_CONTENDED, CTL_BUSY, STORE_* */
+  recordOrder(context: CommandContext & { readonly target: string; readonly after: unknown }): Promise<void>
   /** Writes the refused attempt to the audit log. */
   recordRefusal(context: CommandContext & { readonly target: string | null }, error: CellwayError): Promise<void>
   idle(): Promise<void>
@@ -115,28 +118,18 @@ export function createCommands({ store, state, tokens, clock, onCommit }: Comman
     throw commandContended({ attempts: ATTEMPTS_MAX })
   }
 
-  async function refuse(
-    { actor, action, reason, requestId, target }: CommandContext & { target: string | null },
-    error: CellwayError
+  /** An audit record alone. */
+  async function record(
+    { actor, action, reason, requestId }: CommandContext,
+    facts: Pick<AuditEvent, 'outcome' | 'target' | 'after' | 'error'>
   ): Promise<void> {
     for (let number = 1; number <= ATTEMPTS_MAX; number += 1) {
       const startedMs = clock.monotonicMs()
-      const event = {
-        at: nowIso(clock),
-        actor,
-        action,
-        outcome: 'refused',
-        reason,
-        target,
-        before: null,
-        after: null,
-        error: shortened(error),
-        requestId
-      } as const
-      const audit = await prepareAudit(store, event)
+      const audit = await prepareAudit(store, { at: nowIso(clock), actor, action, reason, before: null, requestId, ...facts })
       const result = await store.commit({ compare: [audit.compare], puts: audit.puts })
       if (result.kind === 'conflict') continue
-      onCommit({ action, outcome: 'refused', seq: audit.record.seq, revision: result.revision, durationMs: clock.monotonicMs() - startedMs })
+      const durationMs = clock.monotonicMs() - startedMs
+      onCommit({ action, outcome: facts.outcome, seq: audit.record.seq, revision: result.revision, durationMs })
       return
     }
     throw commandContended({ attempts: ATTEMPTS_MAX })
@@ -144,7 +137,9 @@ export function createCommands({ store, state, tokens, clock, onCommit }: Comman
 
   return {
     run: (context, plan) => serial.run(() => runWithRetries(context, plan)),
-    recordRefusal: (context, error) => serial.run(() => refuse(context, error)),
+    recordOrder: (context) => serial.run(() => record(context, { outcome: 'done', target: context.target, after: context.after, error: null })),
+    recordRefusal: (context, error) =>
+      serial.run(() => record(context, { outcome: 'refused', target: context.target, after: null, error: shortened(error) })),
     idle: serial.idle
   }
 }

@@ -10,6 +10,7 @@ import { buildApp } from './http/app.ts'
 import { createMembers, type Members } from './members.ts'
 import type { ControlParts } from './parts.ts'
 import { sweepReplays } from './replay-sweep.ts'
+import { createReports } from './reports.ts'
 import { openCurrentState, type Published } from './state/current.ts'
 import { ensureAdminToken, type FirstToken } from './tokens/first-token.ts'
 import { openTokenRegistry } from './tokens/token-registry.ts'
@@ -88,6 +89,7 @@ export async function startControl({ config, logger, clock = systemClock, store:
     tokens,
     commands,
     members,
+    reports: createReports(),
     hub,
     metrics,
     logger,

@@ -218,3 +218,27 @@ export const internal = defineError<{ requestId: string }>({
   origin: 'internal',
   retry: 'later'
 })
+
+export const replicatorUnknown = defineError<{ cell: string }>({
+  code: 'CTL_REPLICATOR_UNKNOWN',
+  message: 'No replicator of the cell has reported lately',
+  statusCode: 503,
+  origin: 'operator',
+  retry: 'after-change'
+})
+
+export const replicatorUnreachable = defineError<{ cell: string; member: string; reason: string }>({
+  code: 'CTL_REPLICATOR_UNREACHABLE',
+  message: 'The replicator of the cell reports, but does not answer at its admin address',
+  statusCode: 504,
+  origin: 'operator',
+  retry: 'after-change'
+})
+
+export const replicatorAnswerInvalid = defineError<{ cell: string; status: number }>({
+  code: 'CTL_REPLICATOR_ANSWER_INVALID',
+  message: 'What answers at the admin address of the replicator is not that replicator',
+  statusCode: 502,
+  origin: 'operator',
+  retry: 'later'
+})

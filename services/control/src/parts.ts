@@ -3,6 +3,7 @@ import type { Store } from '@cellway/store'
 import type { Logger, Metrics } from '@cellway/telemetry'
 import type { Commands } from './commands.ts'
 import type { Members } from './members.ts'
+import type { Reports } from './reports.ts'
 import type { CurrentState } from './state/current.ts'
 import type { TokenRegistry } from './tokens/token-registry.ts'
 import type { WatchHub } from './watch/watch-hub.ts'
@@ -14,6 +15,8 @@ export interface ControlParts {
   readonly tokens: TokenRegistry
   readonly commands: Commands
   readonly members: Members
+  /** What the replicators say about themselves. */
+  readonly reports: Reports
   readonly hub: WatchHub
   readonly metrics: Metrics
   readonly logger: Logger

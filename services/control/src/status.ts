@@ -1,5 +1,7 @@
 import type { Topology } from '@cellway/topology'
 import type { MemberView } from './members.ts'
+import { describeReplication, type ReplicatorView, type StreamView } from './replication-status.ts'
+import type { KnownReport } from './reports.ts'
 import type { Published } from './state/current.ts'
 
 export interface CellStatus {
@@ -22,16 +24,27 @@ export interface Status {
   readonly topologyVersion: number
   readonly cells: Readonly<Record<string, CellStatus>>
   readonly members: readonly MemberView[]
+  readonly replicators: readonly ReplicatorView[]
+  /** Per edge between two cells: state and lag. */
+  readonly streams: readonly StreamView[]
   readonly time: string
 }
 
-export function describeStatus(current: Published | undefined, members: readonly MemberView[], nowMs: number): Status {
+export interface StatusFacts {
+  readonly current: Published | undefined
+  readonly members: readonly MemberView[]
+  readonly reports: readonly KnownReport[]
+  readonly nowMs: number
+}
+
+export function describeStatus({ current, members, reports, nowMs }: StatusFacts): Status {
   return {
     version: current?.snapshot.version ?? 0,
     checksum: current?.snapshot.checksum ?? null,
     topologyVersion: current?.topologyVersion ?? 0,
     cells: current === undefined ? {} : describeCells(current, members),
     members,
+    ...describeReplication(reports, Object.keys(current?.snapshot.topology.cells ?? {}), nowMs),
     time: new Date(nowMs).toISOString()
   }
 }

@@ -7,8 +7,9 @@ export interface AuditEvent {
   /** ISO 8601, of the control process. */
   readonly at: string
   readonly actor: Actor
-  /** `topology.apply`, `ledger.change`, `token.create`, `token.delete`. */
+  /** `topology.apply`, `ledger.change`, `token.create`, `stream.pause`, … */
   readonly action: string
+  /** An order to another process is `done` when it was given; that it failed there is a second record. */
   readonly outcome: 'done' | 'refused'
   readonly reason: string | null
   readonly target: string | null

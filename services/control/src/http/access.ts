@@ -1,3 +1,5 @@
+import type { FastifyRequest } from 'fastify'
+import { wrongCell } from '../errors.ts'
 import type { Role, TokenRecord } from '../tokens/token.ts'
 
 /** Who may make a call. `public` needs no token. */
@@ -11,6 +13,12 @@ export const AGENTS_AND_VIEWERS: Access = ['agent', 'viewer', 'operator', 'appro
 export const AGENTS: Access = ['agent', 'admin']
 export const OPERATORS: Access = ['operator', 'admin']
 export const ADMINS: Access = ['admin']
+
+/** An agent speaks for its own cell only. @throws CTL_WRONG_CELL */
+export function checkCell(request: FastifyRequest, cell: string): void {
+  const tokenCell = request.token?.cell
+  if (tokenCell !== undefined && tokenCell !== cell) throw wrongCell({ tokenCell, cell })
+}
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Answer, CallInit, TestControl } from '../testing.ts'
 import { codeOf, detailsOf, EXAMPLE_TOPOLOGY, startTestControl } from '../testing.ts'
+import { exampleReport } from '../testing-report.ts'
 
 interface Operation {
   readonly summary?: string
@@ -50,6 +51,97 @@ const CALLS: readonly { call: string; init?: CallInit; path?: string; allowed: s
     allowed: 'operator admin',
     status: 409
   },
+  {
+    call: 'GET /v1/cells/{cell}/replicator/status',
+    path: '/v1/cells/beijing/replicator/status',
+    allowed: 'viewer operator approver admin',
+    status: 503
+  },
+  {
+    call: 'GET /v1/cells/{cell}/replicator/conflicts',
+    path: '/v1/cells/beijing/replicator/conflicts?state=open&limit=3',
+    allowed: 'viewer operator approver admin',
+    status: 503
+  },
+  {
+    call: 'GET /v1/cells/{cell}/replicator/conflicts/{id}',
+    path: '/v1/cells/beijing/replicator/conflicts/7',
+    allowed: 'viewer operator approver admin',
+    status: 503
+  },
+  {
+    call: 'GET /v1/cells/{cell}/replicator/schema',
+    path: '/v1/cells/beijing/replicator/schema',
+    allowed: 'viewer operator approver admin',
+    status: 503
+  },
+  {
+    call: 'GET /v1/cells/{cell}/replicator/preflight',
+    path: '/v1/cells/beijing/replicator/preflight',
+    allowed: 'viewer operator approver admin',
+    status: 503
+  },
+  {
+    call: 'GET /v1/cells/{cell}/replicator/grants',
+    path: '/v1/cells/beijing/replicator/grants',
+    allowed: 'viewer operator approver admin',
+    status: 503
+  },
+  {
+    call: 'GET /v1/cells/{cell}/replicator/verification',
+    path: '/v1/cells/beijing/replicator/verification',
+    allowed: 'viewer operator approver admin',
+    status: 503
+  },
+  {
+    call: 'GET /v1/cells/{cell}/replicator/bootstrap',
+    path: '/v1/cells/beijing/replicator/bootstrap',
+    allowed: 'viewer operator approver admin',
+    status: 503
+  },
+  {
+    call: 'POST /v1/cells/{cell}/replicator/streams/{source}/pause',
+    path: '/v1/cells/beijing/replicator/streams/shanghai/pause',
+    init: { body: { reason: 'r' } },
+    allowed: 'operator admin',
+    status: 503
+  },
+  {
+    call: 'POST /v1/cells/{cell}/replicator/streams/{source}/resume',
+    path: '/v1/cells/beijing/replicator/streams/shanghai/resume',
+    init: { body: { reason: 'r' } },
+    allowed: 'operator admin',
+    status: 503
+  },
+  {
+    call: 'POST /v1/cells/{cell}/replicator/streams/{source}/skip',
+    path: '/v1/cells/beijing/replicator/streams/shanghai/skip',
+    init: { body: { gtid: '0-1-5', reason: 'r' } },
+    allowed: 'operator admin',
+    status: 503
+  },
+  {
+    call: 'POST /v1/cells/{cell}/replicator/conflicts/{id}/resolve',
+    path: '/v1/cells/beijing/replicator/conflicts/7/resolve',
+    init: { body: { resolution: 'keep', reason: 'r' } },
+    allowed: 'operator admin',
+    status: 503
+  },
+  {
+    call: 'POST /v1/cells/{cell}/replicator/verification',
+    path: '/v1/cells/beijing/replicator/verification',
+    init: { body: { table: 'shop.orders', repair: false, reason: 'r' } },
+    allowed: 'operator admin',
+    status: 503
+  },
+  {
+    call: 'POST /v1/cells/{cell}/replicator/bootstrap',
+    path: '/v1/cells/beijing/replicator/bootstrap',
+    init: { body: { from: 'shanghai', reason: 'r' } },
+    allowed: 'operator admin',
+    status: 503
+  },
+  { call: 'POST /v1/reports', init: { body: exampleReport('beijing') }, allowed: 'agent admin', status: 200 },
   { call: 'GET /v1/tokens', allowed: 'admin', status: 200 },
   { call: 'POST /v1/tokens', init: { body: { name: 'x', role: 'viewer' } }, allowed: 'admin', status: 201 },
   { call: 'DELETE /v1/tokens/{id}', path: '/v1/tokens/nobody', allowed: 'admin', status: 404 },

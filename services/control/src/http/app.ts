@@ -11,6 +11,8 @@ import { addAuditRoutes } from './routes/audit.ts'
 import { addHealthRoutes } from './routes/health.ts'
 import { addLedgerRoutes } from './routes/ledger.ts'
 import { addMemberRoutes } from './routes/members.ts'
+import { addReplicatorRoutes } from './routes/replicator.ts'
+import { addReportRoutes } from './routes/reports.ts'
 import { addRoutingRoutes } from './routes/routing.ts'
 import { addTokenRoutes } from './routes/tokens.ts'
 import { addTopologyRoutes } from './routes/topology.ts'
@@ -60,6 +62,8 @@ export async function buildApp(parts: ControlParts): Promise<FastifyInstance> {
   addRoutingRoutes(app, parts)
   addLedgerRoutes(app, parts)
   addMemberRoutes(app, parts)
+  addReportRoutes(app, parts)
+  addReplicatorRoutes(app, parts)
   addTokenRoutes(app, parts)
   addAuditRoutes(app, parts)
   await app.ready()

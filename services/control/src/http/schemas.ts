@@ -76,15 +76,6 @@ export const CELL_STATUS: Schema = object({
   lagging: COUNT
 })
 
-export const STATUS: Schema = object({
-  version: COUNT,
-  checksum: NULLABLE_TEXT,
-  topologyVersion: COUNT,
-  cells: { type: 'object', additionalProperties: CELL_STATUS },
-  members: array(MEMBER_VIEW),
-  time: TIME
-})
-
 const TOKEN_PROPERTIES = {
   id: TEXT,
   name: TEXT,

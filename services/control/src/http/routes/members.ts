@@ -1,14 +1,15 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { stopping, wrongCell } from '../../errors.ts'
+import type { FastifyInstance } from 'fastify'
+import { stopping } from '../../errors.ts'
 import { MEMBER_KINDS, type MemberIdentity, type MemberView } from '../../members.ts'
 import type { ControlParts } from '../../parts.ts'
 import { describeStatus } from '../../status.ts'
-import { AGENTS, AGENTS_AND_VIEWERS, VIEWERS } from '../access.ts'
-import { array, COUNT, MEMBER, MEMBER_VIEW, NAME, object, QUERY_NUMBER, responses, STATUS, TIME } from '../schemas.ts'
+import { AGENTS, AGENTS_AND_VIEWERS, checkCell, VIEWERS } from '../access.ts'
+import { STATUS } from '../report-schemas.ts'
+import { array, COUNT, MEMBER, MEMBER_VIEW, NAME, object, QUERY_NUMBER, responses, TIME } from '../schemas.ts'
 
 const KIND = { enum: MEMBER_KINDS }
 
-export function addMemberRoutes(app: FastifyInstance, { state, members, hub, tokens, clock, notReady }: ControlParts): void {
+export function addMemberRoutes(app: FastifyInstance, { state, members, reports, hub, tokens, clock, notReady }: ControlParts): void {
   const view = (): readonly MemberView[] => members.view(state.published()?.snapshot, clock.nowMs())
 
   app.get(
@@ -17,7 +18,7 @@ export function addMemberRoutes(app: FastifyInstance, { state, members, hub, tok
       config: { access: VIEWERS },
       schema: { summary: 'Cells with their share, and who has adopted which version', response: responses({ 200: STATUS }) }
     },
-    async () => describeStatus(state.published(), view(), clock.nowMs())
+    async () => describeStatus({ current: state.published(), members: view(), reports: reports.all(clock.nowMs()), nowMs: clock.nowMs() })
   )
 
   app.get(
@@ -95,10 +96,4 @@ export function addMemberRoutes(app: FastifyInstance, { state, members, hub, tok
       return { version: state.published()?.snapshot.version ?? 0 }
     }
   )
-}
-
-/** An agent speaks for its own cell only. */
-function checkCell(request: FastifyRequest, cell: string): void {
-  const tokenCell = request.token?.cell
-  if (tokenCell !== undefined && tokenCell !== cell) throw wrongCell({ tokenCell, cell })
 }
