@@ -1,4 +1,5 @@
 import type { BucketMove, BucketState, LedgerEntry, Problem, Topology, TopologyDiff } from '@cellway/topology'
+import type { ReplicatorView, StreamView } from './replication-api.ts'
 
 /** The answers of the control API, as `/openapi.json` describes them. */
 export type Role = 'viewer' | 'operator' | 'approver' | 'admin' | 'agent'
@@ -12,6 +13,9 @@ export interface Status {
   readonly topologyVersion: number
   readonly cells: Readonly<Record<string, CellStatus>>
   readonly members: readonly MemberView[]
+  readonly replicators: readonly ReplicatorView[]
+  /** Per edge between two cells: state and lag. */
+  readonly streams: readonly StreamView[]
   readonly time: string
 }
 

@@ -21,6 +21,7 @@ import type {
   Validation
 } from './api.ts'
 import { responseInvalid } from './errors.ts'
+import { type ReplicationCalls, replicationCalls } from './replication-calls.ts'
 import { type Call, createDispatcher, createTransport, isObject, parseJson } from './transport.ts'
 import { type WatchOptions, watchSnapshots } from './watch.ts'
 
@@ -61,6 +62,7 @@ export interface ControlClient extends AsyncDisposable {
     list(page: { readonly after?: number; readonly limit?: number }, options?: CallOptions): Promise<AuditPage>
     verify(options?: CallOptions): Promise<AuditVerdict>
   }
+  readonly replication: ReplicationCalls
   ack(acknowledgement: Acknowledgement, options?: CallOptions): Promise<void>
   /** Newer snapshots for as long as the signal lasts, through every outage. @throws never */
   watchSnapshots(options: WatchOptions): AsyncIterableIterator<Snapshot>
@@ -129,6 +131,7 @@ export function createControlClient({ urls, token, dispatcher, timeoutMs = TIMEO
       list: (page, options) => call({ ...get('/v1/audit', options), query: { ...page } }),
       verify: (options) => call(get('/v1/audit/verify', options))
     },
+    replication: replicationCalls(call),
     ack: async (acknowledgement, options) => {
       await transport.send(post('/v1/acks', acknowledgement, options))
     },

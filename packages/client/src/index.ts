@@ -1,6 +1,8 @@
 export type * from './api.ts'
 export type { CallOptions, ControlClient, ControlClientOptions } from './client.ts'
 export { createControlClient } from './client.ts'
+export type * from './replication-api.ts'
+export type { ReplicationCalls } from './replication-calls.ts'
 export type { KeeperLog, SnapshotKeeper, SnapshotKeeperOptions } from './snapshot-keeper.ts'
 export { keepSnapshot } from './snapshot-keeper.ts'
 export type { WatchOptions, WatchState, WatchTuning } from './watch.ts'

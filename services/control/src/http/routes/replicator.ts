@@ -11,10 +11,13 @@ type Params = Readonly<Record<string, string>>
 
 /** What can be asked of a cell's replicator: a look at something, or a command. Its own admin API has the same paths. */
 interface Look {
+  /** A look that needs a body is a POST all the same; it changes nothing. */
+  readonly method?: 'POST'
   readonly path: string
   readonly summary: string
   readonly params?: Readonly<Record<string, Schema>>
   readonly query?: Readonly<Record<string, Schema>>
+  readonly body?: Readonly<Record<string, Schema>>
 }
 
 interface Order extends Look {
@@ -40,6 +43,12 @@ const LOOKS: readonly Look[] = [
   },
   { path: '/conflicts/:id', summary: 'One conflict with its images and its decision', params: { id: ID } },
   { path: '/schema', summary: 'The declared tables of this cell, as its database describes them' },
+  {
+    method: 'POST',
+    path: '/schema/compare',
+    summary: 'What has to be run here so that rows of the given tables, described by another cell, can be taken',
+    body: { cell: NAME, tables: { type: 'array', items: OPEN, maxItems: 2000 } }
+  },
   { path: '/preflight', summary: 'Every precondition, with the statement that fixes it' },
   { path: '/grants', summary: 'Statements that make the accounts of the replicator, with the least rights' },
   { path: '/verification', summary: 'How far the comparison with the other cells is, and what it found' },
@@ -97,23 +106,25 @@ export function addReplicatorRoutes(app: FastifyInstance, parts: ControlParts): 
   for (const order of ORDERS) addOrder(app, order, parts)
 }
 
-function addLook(app: FastifyInstance, { path, summary, params = {}, query }: Look, parts: ControlParts): void {
-  app.get<{ Params: Params }>(
-    `/v1/cells/:cell/replicator${path}`,
-    {
-      config: { access: VIEWERS },
-      schema: {
-        summary,
-        params: object({ cell: NAME, ...params }),
-        ...(query === undefined ? {} : { querystring: object(query, Object.keys(query)) }),
-        response: responses({ 200: OPEN })
-      }
+function addLook(app: FastifyInstance, { method, path, summary, params = {}, query, body }: Look, parts: ControlParts): void {
+  app.route<{ Params: Params }>({
+    method: method ?? 'GET',
+    url: `/v1/cells/:cell/replicator${path}`,
+    config: { access: VIEWERS },
+    bodyLimit: BODY_BYTES_MAX,
+    schema: {
+      summary,
+      params: object({ cell: NAME, ...params }),
+      ...(query === undefined ? {} : { querystring: object(query, Object.keys(query)) }),
+      ...(body === undefined ? {} : { body: object(body) }),
+      response: responses({ 200: OPEN })
     },
-    async (request) => {
+    handler: async (request) => {
       const search = request.url.indexOf('?')
-      return call(request, { method: 'GET', path: `${fill(path, request.params)}${search === -1 ? '' : request.url.slice(search)}` }, parts)
+      const asked = `${fill(path, request.params)}${search === -1 ? '' : request.url.slice(search)}`
+      return call(request, { method: method ?? 'GET', path: asked, body: request.body }, parts)
     }
-  )
+  })
 }
 
 function addOrder(app: FastifyInstance, { path, summary, params = {}, action, body, optional = [] }: Order, parts: ControlParts): void {
