@@ -1,0 +1,15 @@
+export type { DescribeOptions } from './describe.ts'
+export { describeTables } from './describe.ts'
+export type {
+  ColumnDescription,
+  Flavour,
+  ForeignKey,
+  KeyDescription,
+  KeyPart,
+  RunQuery,
+  TableDescription,
+  Trigger
+} from './description.ts'
+export type { CapturePlan, SchemaDifference, TargetPlan, TargetPlanning } from './plan.ts'
+export { quoteBytes, quoteIdentifier, quoteTable, quoteText } from './quote.ts'
+export { LENIENT_SQL_MODE, lenientInsert, SESSION_SQL, SQL_MODE } from './session.ts'
