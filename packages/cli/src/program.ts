@@ -8,6 +8,8 @@ import { createToken, listTokens, ROLES, revokeToken } from './commands/tokens.t
 import { applyTopology, diffTopology, validateTopology } from './commands/topology.ts'
 import { LOCAL_FILE } from './connection.ts'
 import { EXIT_CODE_HELP } from './exit-codes.ts'
+import { examples } from './help.ts'
+import { addReplication } from './program-replication.ts'
 import type { Terminal } from './terminal.ts'
 
 export type Runner = (work: (context: CommandContext) => Promise<Outcome>, command: Command) => Promise<void>
@@ -30,6 +32,7 @@ export function createProgram(terminal: Terminal, run: Runner): Command {
   addTopology(program, run)
   addRoute(program, run)
   addBuckets(program, run)
+  addReplication(program, run)
   addAudit(program, run)
   addTokens(program, run)
   addDoctor(program, run)
@@ -45,7 +48,7 @@ export function globalsOf(command: Command): GlobalOptions {
 function addStatus(program: Command, run: Runner): void {
   program
     .command('status')
-    .description('what is wrong, who owns how much, who has adopted which version')
+    .description('what is wrong, who owns how much, who has adopted which version, how far each cell is behind')
     .option('-w, --watch', 'renew every 2 s until Ctrl-C', false)
     .addHelpText('after', examples(['cellway status', 'cellway status --watch', "cellway status -o json | jq '.alarms'"]))
     .action((options: { watch: boolean }, command: Command) => run(options.watch ? watchStatus : showStatus, command))
@@ -182,18 +185,15 @@ function addDoctor(program: Command, run: Runner): void {
     .command('doctor')
     .description('examine control, gateways, apps, MySQL and Redis; each finding with what mends it')
     .option('--cell <cell>', 'only this cell')
+    .option('--grants', 'print the statements that make the accounts of the replicators, and look at nothing', false)
     .addHelpText(
       'after',
-      `\nChanges nothing. Exit code 4 when something needs an operator.${examples(['cellway doctor', 'cellway doctor --cell shanghai', 'cellway doctor -o json | jq \'.findings[] | select(.verdict == "fail")\''])}`
+      `\nChanges nothing. Exit code 4 when something needs an operator.${examples(['cellway doctor', 'cellway doctor --cell shanghai', 'cellway doctor --grants', 'cellway doctor -o json | jq \'.findings[] | select(.verdict == "fail")\''])}`
     )
-    .action((options: { cell?: string }, command: Command) =>
+    .action((options: { cell?: string; grants: boolean }, command: Command) =>
       // The store drivers take as long to load as everything else together.
       run(async (context) => (await import('./commands/doctor.ts')).runDoctor(context, options), command)
     )
-}
-
-function examples(lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

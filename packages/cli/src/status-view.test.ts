@@ -34,10 +34,11 @@ function member(cell: string, changes: Partial<MemberView> = {}): MemberView {
   return { ...known, connected: true, state: 'current', ...changes }
 }
 
+const NOBODY = { replicators: [], streams: [] }
 const ALL = [member('beijing'), member('shanghai'), member('xian')]
 
 t.test('all well', async (t) => {
-  const view = viewStatus({ control: 'http://c', snapshot: snapshotOf(), members: ALL, nowMs: NOW_MS })
+  const view = viewStatus({ control: 'http://c', snapshot: snapshotOf(), members: ALL, ...NOBODY, nowMs: NOW_MS })
   t.same(view.alarms, [])
   const users = view.spaces.find(({ space }) => space === 'users')
   t.match(users, { kind: 'hash', buckets: 12, pins: 1 })
@@ -75,7 +76,7 @@ t.test('each thing that is wrong has a line and something to do', async (t) => {
     ['unbalanced', { snapshot: snapshotOf({ owner: 'shanghai' }) }, /not spread by weight \(off by 8 points\)/]
   ]
   for (const [name, { snapshot = snapshotOf(), members = ALL }, want] of rows) {
-    const { alarms } = viewStatus({ control: 'http://c', snapshot, members, nowMs: NOW_MS })
+    const { alarms } = viewStatus({ control: 'http://c', snapshot, members, ...NOBODY, nowMs: NOW_MS })
     const found = alarms.find(({ what }) => want.test(what))
     t.ok(found, `${name}: ${JSON.stringify(alarms)}`)
     t.ok(found?.todo, name)
@@ -84,8 +85,10 @@ t.test('each thing that is wrong has a line and something to do', async (t) => {
 
 t.test('a member on its way is no alarm; a topology that is missing is', async (t) => {
   const fresh = member('beijing', { version: 6, state: 'lagging', since: new Date(NOW_MS - 1000).toISOString() })
-  t.same(viewStatus({ control: 'c', snapshot: snapshotOf(), members: [...ALL, fresh], nowMs: NOW_MS }).alarms, [])
-  t.match(viewStatus({ control: 'c', snapshot: undefined, members: [], nowMs: NOW_MS }).alarms, [{ severity: 'problem', what: /no topology/ }])
+  t.same(viewStatus({ control: 'c', snapshot: snapshotOf(), members: [...ALL, fresh], ...NOBODY, nowMs: NOW_MS }).alarms, [])
+  t.match(viewStatus({ control: 'c', snapshot: undefined, members: [], ...NOBODY, nowMs: NOW_MS }).alarms, [
+    { severity: 'problem', what: /no topology/ }
+  ])
 })
 
 t.test('problems come before notices', async (t) => {
@@ -94,7 +97,7 @@ t.test('problems come before notices', async (t) => {
     member('beijing', { member: 'b2', state: 'joining', version: null, since: null }),
     member('beijing', { member: 'b3', state: 'gone' })
   ]
-  const { alarms } = viewStatus({ control: 'c', snapshot: snapshotOf(), members, nowMs: NOW_MS })
+  const { alarms } = viewStatus({ control: 'c', snapshot: snapshotOf(), members, ...NOBODY, nowMs: NOW_MS })
   t.same(
     alarms.map(({ severity }) => severity),
     ['problem', 'notice']
@@ -103,7 +106,7 @@ t.test('problems come before notices', async (t) => {
 
 t.test('the page', async (t) => {
   const snapshot = snapshotOf()
-  const page = renderStatus(viewStatus({ control: 'http://127.0.0.1:7000', snapshot, members: ALL, nowMs: NOW_MS }))
+  const page = renderStatus(viewStatus({ control: 'http://127.0.0.1:7000', snapshot, members: ALL, ...NOBODY, nowMs: NOW_MS }))
   t.equal(
     page,
     `✓ all well: 3 cells, 3 processes on the newest version

@@ -1,12 +1,15 @@
-import type { MemberView } from '@cellway/client'
+import type { MemberView, ReplicatorView, StreamView } from '@cellway/client'
 import type { BucketState, CellConfig, LedgerEntry, Snapshot, SpaceConfig } from '@cellway/topology'
 import { count } from './render/text.ts'
+import { replicationAlarms } from './replication-view.ts'
 
 /** What `cellway status` knows; judged below without asking anybody. */
 export interface StatusFacts {
   readonly control: string
   readonly snapshot: Snapshot | undefined
   readonly members: readonly MemberView[]
+  readonly replicators: readonly ReplicatorView[]
+  readonly streams: readonly StreamView[]
   /** Control's clock, so that lags are not distorted by ours. */
   readonly nowMs: number
 }
@@ -17,6 +20,8 @@ export interface StatusView {
   readonly cells: readonly CellRow[]
   readonly spaces: readonly SpaceRow[]
   readonly members: readonly MemberRow[]
+  readonly replicators: readonly ReplicatorView[]
+  readonly streams: readonly StreamView[]
 }
 
 /** Something wrong, and what to do about it. */
@@ -70,10 +75,12 @@ export function viewStatus(facts: StatusFacts): StatusView {
   const spaces = snapshot === undefined ? [] : Object.entries(snapshot.topology.spaces).map(([space, config]) => spaceRow(space, config, snapshot))
   return {
     control: { url: facts.control, version: snapshot?.version ?? 0, checksum: snapshot?.checksum ?? null },
-    alarms: snapshot === undefined ? [NO_TOPOLOGY] : findAlarms({ cells, spaces, members, snapshot }),
+    alarms: snapshot === undefined ? [NO_TOPOLOGY] : findAlarms({ cells, spaces, members, snapshot, facts }),
     cells,
     spaces,
-    members
+    members,
+    replicators: facts.replicators,
+    streams: facts.streams
   }
 }
 
@@ -132,13 +139,15 @@ interface Judged {
   readonly spaces: readonly SpaceRow[]
   readonly members: readonly MemberRow[]
   readonly snapshot: Snapshot
+  readonly facts: StatusFacts
 }
 
-function findAlarms({ cells, spaces, members, snapshot }: Judged): readonly Alarm[] {
+function findAlarms({ cells, spaces, members, snapshot, facts: { replicators, streams } }: Judged): readonly Alarm[] {
   const found = [
     ...members.flatMap((member) => memberAlarm(member, snapshot.version)),
     ...cells.flatMap((cell) => cellAlarm(cell, spaces)),
-    ...spaces.flatMap(spaceAlarms)
+    ...spaces.flatMap(spaceAlarms),
+    ...replicationAlarms({ replicators, streams, cells: cells.map(({ cell }) => cell) })
   ]
   return found.sort((left, right) => Number(right.severity === 'problem') - Number(left.severity === 'problem'))
 }

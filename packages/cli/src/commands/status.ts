@@ -1,3 +1,4 @@
+import type { Status } from '@cellway/client'
 import type { CommandContext, Connected, Outcome } from '../command.ts'
 import { withControl } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -53,7 +54,16 @@ function show(view: StatusView | Error, shown: string, { terminal, globals }: Co
 
 async function readStatus({ client, urls }: Connected, signal: AbortSignal): Promise<StatusView> {
   const [status, snapshot] = await Promise.all([client.status({ signal }), client.snapshot({ signal })])
-  return viewStatus({ control: urls.join(', '), snapshot, members: status.members, nowMs: Date.parse(status.time) })
+  return viewStatus({ control: urls.join(', '), snapshot, ...pick(status), nowMs: Date.parse(status.time) })
+}
+
+/** Of a control that is older than replication: nobody replicates. */
+function pick({
+  members,
+  replicators = [],
+  streams = []
+}: Partial<Status> & Pick<Status, 'members'>): Pick<Status, 'members' | 'replicators' | 'streams'> {
+  return { members, replicators, streams }
 }
 
 /** While watching, a failure is something to show, not an end. */

@@ -1,21 +1,26 @@
 import type { Alarm, CellRow, MemberRow, SpaceRow, StatusView } from '../status-view.ts'
+import { renderReplicators, renderStreams } from './replication.ts'
 import { bar, count, duration, indent, type Paint, percent, plain, printable, table } from './text.ts'
 
 /** The whole page: what is wrong first, then who owns how much, then who has adopted what. */
 export function renderStatus(view: StatusView, paint: Paint = plain): string {
-  const { control, cells, spaces, members } = view
+  const { control, cells, spaces, members, replicators, streams } = view
   const heading = `${paint('bold', 'control')}  ${control.url}  version ${control.version}${control.checksum === null ? '' : paint('dim', `  ${control.checksum.slice(0, 12)}`)}`
   const sections = [renderAlarms(view, paint), heading]
   if (cells.length > 0) sections.push(renderCells(cells, paint), spaces.map((space) => renderSpace(space, paint)).join('\n\n'))
   sections.push(renderMembers(members, paint))
+  if (replicators.length > 0) sections.push(renderReplicators(replicators, paint))
+  if (streams.length > 0) sections.push(renderStreams(streams, paint))
   return sections.join('\n\n')
 }
 
 /** One line that says it all, for `--watch`. */
-export function statusLine({ control, alarms, members }: StatusView): string {
+export function statusLine({ control, alarms, members, streams }: StatusView): string {
   const current = members.filter(({ state }) => state === 'current').length
   const problems = alarms.filter(({ severity }) => severity === 'problem').length
-  return `version ${control.version}  adopted ${current}/${members.length}  ${problems === 0 ? 'all well' : count(problems, 'problem')}`
+  const lags = streams.flatMap(({ lagMs }) => (lagMs === null ? [] : [lagMs]))
+  const lag = lags.length === 0 ? '' : `  lag ${duration(Math.max(...lags))}`
+  return `version ${control.version}  adopted ${current}/${members.length}${lag}  ${problems === 0 ? 'all well' : count(problems, 'problem')}`
 }
 
 function renderAlarms({ alarms, members, cells }: StatusView, paint: Paint): string {
