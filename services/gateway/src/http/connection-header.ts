@@ -5,6 +5,9 @@ import { remember } from './remember.ts'
 /** What a `Connection` header says; nearly always one of `keep-alive`, `close` and `Upgrade`. */
 export interface ConnectionHeader {
   readonly upgrade: boolean
+  readonly close: boolean
+  /** Only HTTP/1.0 has to say it. */
+  readonly keepAlive: boolean
   /** Lower-case names of headers that are for this connection only. */
   readonly named: readonly string[]
 }
@@ -22,7 +25,12 @@ function parse(value: string): ConnectionHeader {
     .map((token) => token.trim())
   for (const token of tokens)
     if (isProtectedFromConnection(token)) throw headerForbidden({ rule: 'may not be named in Connection', header: token.slice(0, 64) })
-  return { upgrade: tokens.includes('upgrade'), named: tokens.every((token) => OPTIONS.has(token)) ? [] : tokens }
+  return {
+    upgrade: tokens.includes('upgrade'),
+    close: tokens.includes('close'),
+    keepAlive: tokens.includes('keep-alive'),
+    named: tokens.every((token) => OPTIONS.has(token)) ? [] : tokens
+  }
 }
 
 /** @param headers name, value, … */

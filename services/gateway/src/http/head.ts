@@ -8,7 +8,7 @@ import { parseTarget } from './target.ts'
 export interface RawHead {
   readonly method: string
   readonly target: string
-  /** `1.0`, `1.1`, `2.0` as node reports it. */
+  /** `1.0`, `1.1`, `2.0`, and on h1 whatever else has the form of a version. */
   readonly version: string
   /** What was really spoken; a version of 2.0 on the HTTP/1 wire is a trick. */
   readonly wire: 'h1' | 'h2'
@@ -45,6 +45,8 @@ export interface ValidHead {
   /** Only with `length`. */
   readonly bodyBytes: number
   readonly expectContinue: boolean
+  /** HTTP/1: the client may send another request over this connection. */
+  readonly persistent: boolean
   /** The token asked for with `Upgrade`, lower case, if `Connection` says so as well. */
   readonly upgrade: string | undefined
   /** `Accept` names an event stream, which may be silent for as long as it likes. */
@@ -91,14 +93,14 @@ interface Collected {
 }
 
 /**
- * Our own strict rules on top of node's parser, which lets more through than is safe.
+ * Our own strict rules on top of the parsers (`http1/`, nghttp2), which only know what is HTTP and not what is safe.
  * @throws GW_BAD_REQUEST, GW_HEADER_FORBIDDEN, GW_HEADERS_TOO_LARGE, GW_URL_TOO_LONG, GW_METHOD_REFUSED, GW_EXPECTATION_FAILED, GW_VERSION_REFUSED
  */
 export function validateHead(head: RawHead, limits: HeadLimits): ValidHead {
   if (head.wire === 'h1' && head.version !== '1.1' && head.version !== '1.0') throw versionNotSupported({ version: head.version })
   if (!METHODS.has(head.method)) throw methodNotAllowed({ method: head.method.slice(0, 32) })
   if (head.rawHeaders.length > limits.headersMax * 2) throw headersTooLarge({ headersMax: limits.headersMax, bytesMax: limits.headerBytesMax })
-  // On h1 node's parser counts the bytes; nghttp2's own limit is per frame list and larger.
+  // On h1 our parser counts the bytes; nghttp2's own limit is per frame list and larger.
   if (head.wire === 'h2' && bytesOf(head.rawHeaders) > limits.headerBytesMax)
     throw headersTooLarge({ headersMax: limits.headersMax, bytesMax: limits.headerBytesMax })
   const seen = collect(head)
@@ -117,6 +119,7 @@ export function validateHead(head: RawHead, limits: HeadLimits): ValidHead {
     rebuilt: seen.rebuilt,
     bodyKind,
     bodyBytes,
+    persistent: connection === undefined ? head.version === '1.1' : !connection.close && (head.version === '1.1' || connection.keepAlive),
     expectContinue: checkExpect(seen.expect, head.version),
     upgrade: connection?.upgrade === true ? seen.upgrade?.toLowerCase() : undefined,
     wantsEvents: seen.wantsEvents

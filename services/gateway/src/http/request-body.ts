@@ -1,11 +1,7 @@
-import type { IncomingMessage } from 'node:http'
-import type { Http2ServerRequest } from 'node:http2'
 import { Readable } from 'node:stream'
 import { badRequest, bodyTooLarge } from '../errors.ts'
-import { isClosing } from './answer.ts'
+import type { BodyReader, ClientRequest } from './client.ts'
 import { checkTrailers, type ValidHead } from './head.ts'
-
-export type ClientRequest = IncomingMessage | Http2ServerRequest
 
 export type RequestBody =
   | { readonly kind: 'none' }
@@ -21,85 +17,101 @@ export interface BodyOptions {
   readonly bytesMax: number
 }
 
+/** Called once, perhaps before `readRequestBody` returns. */
+export interface BodyWaiter {
+  onBody(body: RequestBody): void
+  /** GW_BODY_TOO_LARGE, GW_BAD_REQUEST, GW_HEADER_FORBIDDEN, GW_REQUEST_TIMEOUT */
+  onBodyError(error: unknown): void
+}
+
 /**
  * Reads small bodies whole (a slow client then costs the instance nothing), and turns larger ones into a stream with back-pressure.
- * The stream never destroys the request: its socket is needed for the answer.
- * @throws GW_BODY_TOO_LARGE, GW_BAD_REQUEST, GW_HEADER_FORBIDDEN
+ * The stream never ends the client's connection: that is needed for the answer.
  */
-export function readRequestBody(request: ClientRequest, head: ValidHead, options: BodyOptions): Promise<RequestBody> {
-  if (head.bodyKind === 'none') return Promise.resolve({ kind: 'none' })
-  if (head.bodyKind === 'length' && head.bodyBytes > options.replayBytesMax) {
-    return Promise.resolve({ kind: 'stream', stream: bodyStream(request, [], head, options.bytesMax), contentLength: head.bodyBytes })
-  }
-  return gather(request, head, options)
+export function readRequestBody(request: ClientRequest, head: ValidHead, options: BodyOptions, waiter: BodyWaiter): void {
+  if (head.bodyKind === 'none') waiter.onBody({ kind: 'none' })
+  else if (head.bodyKind === 'length' && head.bodyBytes > options.replayBytesMax) {
+    waiter.onBody({ kind: 'stream', stream: new BodyStream(request, [], head, options.bytesMax), contentLength: head.bodyBytes })
+  } else gather(request, head, options, waiter)
 }
 
-function gather(request: ClientRequest, head: ValidHead, { replayBytesMax, bytesMax }: BodyOptions): Promise<RequestBody> {
-  const { promise, resolve, reject } = Promise.withResolvers<RequestBody>()
+function gather(request: ClientRequest, head: ValidHead, { replayBytesMax, bytesMax }: BodyOptions, waiter: BodyWaiter): void {
   const chunks: Buffer[] = []
   let bytes = 0
-  const settle = (finish: () => void): void => {
-    request.off('data', onData).off('end', onEnd).off('close', onClose)
-    finish()
-  }
-  const onData = (chunk: Buffer): void => {
-    bytes += chunk.length
-    chunks.push(chunk)
-    if (bytes > bytesMax) settle(() => reject(bodyTooLarge({ bytesMax })))
-    else if (bytes > replayBytesMax) {
-      request.pause()
-      settle(() => resolve({ kind: 'stream', stream: bodyStream(request, chunks, head, bytesMax), contentLength: undefined }))
-    }
-  }
-  const onEnd = (): void =>
-    settle(() => {
-      try {
-        checkEnd(request, head, bytes)
-        resolve({ kind: 'whole', bytes: chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes) })
-      } catch (error) {
-        reject(error)
+  request.readBody({
+    onData: (chunk) => {
+      bytes += chunk.length
+      chunks.push(chunk)
+      if (bytes > bytesMax) {
+        request.leaveBody()
+        waiter.onBodyError(bodyTooLarge({ bytesMax }))
+      } else if (bytes > replayBytesMax) {
+        waiter.onBody({ kind: 'stream', stream: new BodyStream(request, chunks, head, bytesMax), contentLength: undefined })
       }
-    })
-  const onClose = (): void => settle(() => reject(badRequest({ rule: 'the body ended early' })))
-  request.on('data', onData).on('end', onEnd).on('close', onClose)
-  return promise
-}
-
-function bodyStream(request: ClientRequest, first: readonly Buffer[], head: ValidHead, bytesMax: number): Readable {
-  let bytes = first.reduce((sum, chunk) => sum + chunk.length, 0)
-  const stream = new Readable({
-    read: () => request.resume(),
-    destroy: (error, done) => {
-      request.off('data', onData).off('end', onEnd).off('close', onClose)
-      // Behind the last answer of a connection the rest is read and thrown away; before it, the client has to wait.
-      if (isClosing(request.socket)) request.resume()
-      else request.pause()
-      done(error)
-    }
+    },
+    onEnd: (trailers) => {
+      const problem = endProblem(trailers, head, bytes)
+      if (problem !== undefined) waiter.onBodyError(problem)
+      else waiter.onBody({ kind: 'whole', bytes: chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes) })
+    },
+    onError: (error) => waiter.onBodyError(error)
   })
-  const onData = (chunk: Buffer): void => {
-    bytes += chunk.length
-    if (bytes > bytesMax) stream.destroy(bodyTooLarge({ bytesMax }))
-    else if (!stream.push(chunk)) request.pause()
-  }
-  const onEnd = (): void => {
-    try {
-      checkEnd(request, head, bytes)
-      stream.push(null)
-    } catch (error) {
-      stream.destroy(error instanceof Error ? error : new Error(String(error)))
-    }
-  }
-  const onClose = (): void => {
-    if (!request.complete) stream.destroy(badRequest({ rule: 'the body ended early' }))
-  }
-  for (const chunk of first) stream.push(chunk)
-  request.on('data', onData).on('end', onEnd).on('close', onClose)
-  return stream
 }
 
-/** Trailers are seen before the last byte goes upstream, so a bad one still stops the request. */
-function checkEnd(request: ClientRequest, head: ValidHead, bytes: number): void {
-  checkTrailers(request.rawTrailers)
-  if (head.bodyKind === 'length' && bytes !== head.bodyBytes) throw badRequest({ rule: 'the body is shorter or longer than Content-Length' })
+/** A body that passes through. It is read from the client only as fast as it is read from here. */
+class BodyStream extends Readable implements BodyReader {
+  readonly #request: ClientRequest
+  readonly #head: ValidHead
+  readonly #bytesMax: number
+  #bytes = 0
+
+  constructor(request: ClientRequest, first: readonly Buffer[], head: ValidHead, bytesMax: number) {
+    super()
+    this.#request = request
+    this.#head = head
+    this.#bytesMax = bytesMax
+    for (const chunk of first) {
+      this.#bytes += chunk.length
+      this.push(chunk)
+    }
+    request.pauseBody()
+    request.readBody(this)
+  }
+
+  override _read(): void {
+    this.#request.resumeBody()
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#request.leaveBody()
+    done(error)
+  }
+
+  onData(chunk: Buffer): void {
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#bytesMax) this.destroy(bodyTooLarge({ bytesMax: this.#bytesMax }))
+    else if (!this.push(chunk)) this.#request.pauseBody()
+  }
+
+  /** Trailers are seen before the last byte goes upstream, so a bad one still stops the request. */
+  onEnd(trailers: readonly string[]): void {
+    const problem = endProblem(trailers, this.#head, this.#bytes)
+    if (problem === undefined) this.push(null)
+    else this.destroy(problem)
+  }
+
+  onError(error: Error): void {
+    this.destroy(error)
+  }
+}
+
+function endProblem(trailers: readonly string[], head: ValidHead, bytes: number): Error | undefined {
+  try {
+    checkTrailers(trailers)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+  return head.bodyKind === 'length' && bytes !== head.bodyBytes
+    ? badRequest({ rule: 'the body is shorter or longer than Content-Length' })
+    : undefined
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { isCellwayError } from '@cellway/base'
 import type { DataPlane } from '../data-plane.ts'
 import { upstreamInvalid } from '../errors.ts'
-import { answerHead, answerWhole, breakAnswer, endAnswer, flushHead, writeAnswer } from '../http/answer.ts'
+import { answerHead, answerWhole, endAnswer } from '../http/answer.ts'
 import type { UpstreamHead } from '../http/response-headers.ts'
 import { writeNote } from '../read-your-writes.ts'
 import type { SendingHandler } from '../upstream/connection.ts'
@@ -69,7 +69,7 @@ export class Attempt implements SendingHandler {
     answerHead(exchange, head, { closing: plane.draining })
     // Head and first bytes leave in one write when they came in one piece; otherwise the head must not wait for a body that may be slow.
     queueMicrotask(() => {
-      if (!this.#bodyBegun && !this.#settled) flushHead(exchange)
+      if (!this.#bodyBegun && !this.#settled) exchange.response.flush()
     })
     if (head.eventStream) this.#register(classification)
   }
@@ -100,13 +100,14 @@ export class Attempt implements SendingHandler {
   onData(chunk: Buffer): void {
     if (this.#notExecuted || this.#settled) return
     this.#bodyBegun = true
-    if (writeAnswer(this.#options.exchange, chunk)) return
+    const { response } = this.#options.exchange
+    if (response.write(chunk)) return
     this.#dispatched?.pause()
     const { bodyIdleTimeoutMs } = this.#options.plane.config.upstream
     clearTimeout(this.#stalled)
     // A client that never reads would otherwise hold the instance's connection for ever.
-    this.#stalled = setTimeout(() => breakAnswer(this.#options.exchange), bodyIdleTimeoutMs)
-    this.#options.exchange.response.once('drain', () => {
+    this.#stalled = setTimeout(() => response.abort(), bodyIdleTimeoutMs)
+    response.onDrain(() => {
       clearTimeout(this.#stalled)
       this.#dispatched?.resume()
     })
@@ -135,7 +136,7 @@ export class Attempt implements SendingHandler {
     // What our own rules or the client's body broke says nothing about the instance, but a broken answer does.
     const result = isCellwayError(error) && error.origin === 'client' ? 'abandoned' : 'failure'
     this.#finish(result, { kind: 'failed', error: attemptError(error, instance.cell, sent, classification.route.timeoutMs), sent })
-    if (exchange.response.headersSent) breakAnswer(exchange)
+    if (exchange.response.begun) exchange.response.abort()
   }
 
   #finish(result: 'success' | 'failure' | 'abandoned', outcome: Outcome): void {

@@ -1,12 +1,10 @@
-import type { ServerResponse } from 'node:http'
-import type { Http2ServerResponse } from 'node:http2'
 import type { CellwayError } from '@cellway/base'
 import type { Classification, Verdict } from '@cellway/topology'
+import type { DataPlane } from '../data-plane.ts'
+import type { ClientRequest, ClientResponse } from '../http/client.ts'
 import type { ValidHead } from '../http/head.ts'
-import type { ClientRequest, RequestBody } from '../http/request-body.ts'
+import type { RequestBody } from '../http/request-body.ts'
 import type { Instance } from '../upstream/instance.ts'
-
-export type ClientResponse = ServerResponse | Http2ServerResponse
 
 /** Why a request that came from another gateway is trusted: its signed context. */
 export interface VerifiedHop {
@@ -51,6 +49,36 @@ export interface Exchange {
   gone: boolean
   /** Ends the phase that waits now (hold, forward). */
   cancel: (() => void) | undefined
+}
+
+export function openExchange(plane: DataPlane, request: ClientRequest, response: ClientResponse, wire: 'h1' | 'h2'): Exchange {
+  plane.nextRequest = (plane.nextRequest + 1) % 0x7fffffff
+  return {
+    request,
+    response,
+    wire,
+    startedMs: plane.clock.monotonicMs(),
+    requestId: `${plane.config.member}-${process.pid.toString(36)}-${plane.nextRequest.toString(36)}`,
+    clientIp: '',
+    head: undefined,
+    hop: undefined,
+    classification: undefined,
+    bucket: undefined,
+    verdict: undefined,
+    judgedVersion: 0,
+    body: undefined,
+    tried: [],
+    attempts: 0,
+    rejudged: 0,
+    heldMs: 0,
+    sent: 'nothing',
+    error: undefined,
+    statusCode: 0,
+    servedBy: undefined,
+    ended: false,
+    gone: false,
+    cancel: undefined
+  }
 }
 
 /** `space/bucket` for logs, metrics and counters; `''` without a bucket. */

@@ -1,7 +1,7 @@
 import { type CellwayError, isCellwayError } from '@cellway/base'
 import type { RequestContext, Verdict } from '@cellway/topology'
 import type { DataPlane } from '../data-plane.ts'
-import { noUpstream, upstreamFailed, upstreamTimeout } from '../errors.ts'
+import { internalError, noUpstream, upstreamFailed, upstreamTimeout } from '../errors.ts'
 import type { ValidHead } from '../http/head.ts'
 import { readRequestBody } from '../http/request-body.ts'
 import { upstreamHead } from '../http/request-headers.ts'
@@ -19,36 +19,57 @@ export type Outcome =
   | { readonly kind: 'not-executed' }
   /** Nothing of an answer has reached the client. */
   | { readonly kind: 'failed'; readonly error: CellwayError; readonly sent: 'nothing' | 'unknown' }
+  /** No instance has heard of it, and none shall: the client's body broke a rule. */
+  | { readonly kind: 'refused'; readonly error: CellwayError }
   | { readonly kind: 'gone' }
+
+/** What is sent, where, and who wants to know what became of it. */
+export interface Shipment {
+  readonly plane: DataPlane
+  readonly exchange: Exchange
+  readonly classification: Routed
+  readonly verdict: Forwarding
+  readonly settle: (outcome: Outcome) => void
+}
 
 /**
  * Phase 5: one attempt at one instance. Sent afterwards: nothing if the connection failed, unknown otherwise.
- * @throws GW_NO_UPSTREAM, GW_BODY_TOO_LARGE, GW_BAD_REQUEST (from the body)
+ * Without a body to wait for, it is on its way when this returns.
+ * @throws GW_NO_UPSTREAM
  */
-export function forward(plane: DataPlane, exchange: Exchange, classification: Routed, verdict: Forwarding): Promise<Outcome> {
+export function forward(shipment: Shipment): void {
+  const { plane, exchange, classification, verdict, settle } = shipment
   const cell = verdict.kind === 'local' ? plane.selfCell : verdict.cell
   const app = verdict.kind === 'local' ? classification.route.app : GATEWAY_APP
   const instance = pickInstance(plane, exchange, cell, app)
   exchange.servedBy = cell
   const head = exchange.head as ValidHead
-  if (exchange.body !== undefined || head.bodyKind === 'none') return dispatch(plane, exchange, classification, verdict, instance)
-  return readBodyThenDispatch(plane, exchange, classification, verdict, instance)
+  if (exchange.body !== undefined || head.bodyKind === 'none') {
+    dispatch(shipment, instance)
+    return
+  }
+  if (head.expectContinue) exchange.response.sendContinue()
+  const { replayBytesMax } = plane.config.limits
+  readRequestBody(
+    exchange.request,
+    head,
+    { replayBytesMax, bytesMax: classification.route.bodyBytesMax },
+    {
+      onBody: (body) => {
+        exchange.body = body
+        try {
+          dispatch(shipment, instance)
+        } catch (error) {
+          settle(refusedFor(error))
+        }
+      },
+      onBodyError: (error) => settle(refusedFor(error))
+    }
+  )
 }
 
-async function readBodyThenDispatch(
-  plane: DataPlane,
-  exchange: Exchange,
-  classification: Routed,
-  verdict: Forwarding,
-  instance: Instance
-): Promise<Outcome> {
-  const head = exchange.head as ValidHead
-  if (head.expectContinue) exchange.response.writeContinue()
-  exchange.body = await readRequestBody(exchange.request, head, {
-    replayBytesMax: plane.config.limits.replayBytesMax,
-    bytesMax: classification.route.bodyBytesMax
-  })
-  return dispatch(plane, exchange, classification, verdict, instance)
+function refusedFor(error: unknown): Outcome {
+  return { kind: 'refused', error: isCellwayError(error) ? error : internalError({}, { cause: error }) }
 }
 
 function pickInstance(plane: DataPlane, exchange: Exchange, cell: string, app: string): Instance {
@@ -58,15 +79,17 @@ function pickInstance(plane: DataPlane, exchange: Exchange, cell: string, app: s
   throw noUpstream({ cell, app, reason })
 }
 
-function dispatch(plane: DataPlane, exchange: Exchange, classification: Routed, verdict: Forwarding, instance: Instance): Promise<Outcome> {
-  if (exchange.gone) return Promise.resolve({ kind: 'gone' })
+function dispatch({ plane, exchange, classification, verdict, settle }: Shipment, instance: Instance): void {
+  if (exchange.gone) {
+    settle({ kind: 'gone' })
+    return
+  }
   exchange.attempts += 1
   exchange.tried.push(instance)
-  const { promise, resolve } = Promise.withResolvers<Outcome>()
   const head = exchange.head as ValidHead
   const { body } = exchange
   const context = plane.signer.lines(requestContext(plane, exchange, verdict, instance.cell), plane.clock.nowMs())
-  const attempt = new Attempt({ plane, exchange, classification, instance, settle: resolve })
+  const attempt = new Attempt({ plane, exchange, classification, instance, settle })
   const contentLength = body?.kind === 'whole' ? body.bytes.length : body?.kind === 'stream' ? body.contentLength : undefined
   exchange.cancel = canceller(attempt)
   instance.onSend(plane.clock.monotonicMs())
@@ -84,7 +107,6 @@ function dispatch(plane: DataPlane, exchange: Exchange, classification: Routed, 
       attempt
     )
   )
-  return promise
 }
 
 /** On its own, because a closure made in `dispatch` would keep alive everything that function holds: measured as 10 MB more per scavenge. */
@@ -101,7 +123,7 @@ export function requestContext(plane: DataPlane, exchange: Exchange, verdict: Fo
 }
 
 export function facts(exchange: Exchange): Parameters<typeof upstreamHead>[2] {
-  const encrypted = 'encrypted' in exchange.request.socket && exchange.request.socket.encrypted === true
+  const { encrypted } = exchange.request
   // Behind a hop the entry gateway knows the protocol; it has told us in a header that only it may set.
   const told = exchange.hop === undefined ? undefined : exchange.head?.rebuilt?.get('x-forwarded-proto')
   return {

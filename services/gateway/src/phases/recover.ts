@@ -20,11 +20,12 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND', 'REPORT', 'Q
 /** Phase 6: may it be sent again? Only what has certainly had no effect, or never has one, and whose body is still at hand. */
 export async function recover(plane: DataPlane, exchange: Exchange, outcome: Outcome): Promise<Recovery> {
   if (outcome.kind === 'answered' || outcome.kind === 'gone' || exchange.gone) return { kind: 'done' }
+  if (outcome.kind === 'refused') return { kind: 'give-up', error: outcome.error }
   if (outcome.kind === 'not-executed') {
     // Behind a hop only the gateway that sent it may choose another cell; it gets the 421 and judges again.
     return exchange.hop === undefined ? rejudge(plane, exchange) : { kind: 'give-up', error: notOwnerHere({ cell: plane.selfCell }) }
   }
-  if (exchange.response.headersSent) return { kind: 'done' }
+  if (exchange.response.begun) return { kind: 'done' }
   // An instance that was too slow once would only get more to do, and the client would wait several times the route's timeout.
   const isLate = outcome.error.code === 'GW_UPSTREAM_TIMEOUT'
   const repeatable = !isLate && (outcome.sent === 'nothing' || SAFE_METHODS.has(exchange.head?.method ?? ''))

@@ -9,22 +9,14 @@ import type { Exchange, VerifiedHop } from './exchange.ts'
 /** Phase 1: nothing ambiguous gets past here. Sent so far: nothing. @throws the refusals of `validateHead`, GW_HOP_INVALID, GW_NO_SNAPSHOT */
 export function validate(plane: DataPlane, exchange: Exchange): void {
   const { request, wire } = exchange
-  const head = validateHead(
-    {
-      method: request.method ?? '',
-      target: request.url ?? '',
-      version: request.httpVersion,
-      wire,
-      rawHeaders: request.rawHeaders,
-      bodyFollows: wire === 'h2' && 'stream' in request && !request.stream.endAfterHeaders
-    },
-    plane.config.limits
-  )
+  const { method, target, version, rawHeaders, bodyFollows } = request
+  const head = validateHead({ method, target, version, wire, rawHeaders, bodyFollows }, plane.config.limits)
+  request.accept(head)
   exchange.head = head
   exchange.hop = verifyHop(plane, head)
   // Behind a verified hop the other gateway has already found out who the client is.
   const forwardedFor = head.rebuilt?.get('x-forwarded-for')
-  const peer = request.socket?.remoteAddress ?? ''
+  const { peer } = request
   exchange.clientIp = exchange.hop === undefined ? clientAddress(peer, forwardedFor, plane.trustedProxies) : (forwardedFor ?? peer)
   exchange.requestId = usableRequestId(head.rebuilt?.get('x-request-id')) ?? exchange.requestId
   if (plane.current === undefined) throw noSnapshot({})
