@@ -29,9 +29,14 @@ export function checkMaxBytes(maxBytes: number): void {
   }
 }
 
+/** @throws LOG_REQUEST_INVALID */
+export function checkSequence({ sequence }: LogPosition): void {
+  if (!Number.isSafeInteger(sequence) || sequence < 1) throw logRequestInvalid({ problem: 'a sequence is an integer from 1 up' })
+}
+
 /** @throws LOG_REQUEST_INVALID, LOG_REPLACED */
 export function checkSameLog(stream: string, position: LogPosition, logId: string): void {
-  if (!Number.isSafeInteger(position.sequence) || position.sequence < 1) throw logRequestInvalid({ problem: 'a sequence is an integer from 1 up' })
+  checkSequence(position)
   if (position.logId !== logId) throw logReplaced({ stream, wanted: position.logId, logId })
 }
 

@@ -16,7 +16,7 @@ import type { Segment } from './segment.ts'
 import { createSegment } from './segment.ts'
 import type { StreamFile } from './stream-file.ts'
 import { writeStreamFile } from './stream-file.ts'
-import type { StreamPorts } from './stream-ports.ts'
+import type { StreamInspection, StreamPorts } from './stream-ports.ts'
 import type { Waiters } from './waiters.ts'
 import { createWaiters } from './waiters.ts'
 
@@ -74,6 +74,10 @@ export class EmbeddedStream {
 
   bytes(): number {
     return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  inspect(): StreamInspection {
+    return { stream: this.name, ...this.bounds(), epoch: this.#epoch, bytes: this.bytes(), readers: new Map(this.#readers) }
   }
 
   /** @throws LOG_FENCED, LOG_OVERLOADED, LOG_NOT_DURABLE, LOG_FAILED, LOG_CLOSED */
@@ -177,7 +181,8 @@ export class EmbeddedStream {
       try {
         await this.#appendGroup(group)
       } catch (cause) {
-        this.#refuse(group, cause)
+        // What waits behind it too: a record must not pass one that its writer has to bring again.
+        this.#refuse([...group, ...this.#queue.splice(0)], cause)
       }
     }
     this.#draining = undefined

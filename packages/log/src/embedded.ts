@@ -15,7 +15,7 @@ import { recoverStream } from './recovery.ts'
 import { segmentBases } from './segment.ts'
 import type { StreamFile } from './stream-file.ts'
 import { folderNameOf, readStreamFile, streamNameOf, writeStreamFile } from './stream-file.ts'
-import type { StreamLimits, StreamPorts } from './stream-ports.ts'
+import type { StreamInspection, StreamLimits, StreamPorts } from './stream-ports.ts'
 import { readStream } from './stream-reader.ts'
 
 export interface EmbeddedLogOptions extends Partial<StreamLimits> {
@@ -35,6 +35,8 @@ export interface EmbeddedLogOptions extends Partial<StreamLimits> {
 export interface EmbeddedLog extends Log {
   /** Retention now; it also runs by itself. */
   sweep(): Promise<void>
+  /** @throws LOG_FAILED, LOG_CLOSED */
+  inspect(): Promise<readonly StreamInspection[]>
   /** Once true, only opening the log again helps. */
   readonly failed: boolean
 }
@@ -213,6 +215,11 @@ class OpenLog implements EmbeddedLog {
   async streams(): Promise<readonly string[]> {
     this.#health.assertAlive()
     return [...this.#streams.keys()].sort()
+  }
+
+  async inspect(): Promise<readonly StreamInspection[]> {
+    const names = await this.streams()
+    return Promise.all(names.map(async (name) => (await this.#stream(name)).inspect()))
   }
 
   async sweep(): Promise<void> {

@@ -123,6 +123,15 @@ export const logUnreachable = defineError<{ attempts: number; reason: string }>(
   retry: 'later'
 })
 
+/** Of the link between a cell and the center; it is made again. */
+export const logLinkBroken = defineError<{ problem: string }>({
+  code: 'LOG_LINK_BROKEN',
+  message: 'What came over the link to or from the center is not what was sent, or it stopped coming',
+  statusCode: 400,
+  origin: 'operator',
+  retry: 'later'
+})
+
 export const logFormatUnknown = defineError<{ file: string; found: number; known: number }>({
   code: 'LOG_FORMAT_UNKNOWN',
   message: 'The file was not written by this log, or by a newer version of it',

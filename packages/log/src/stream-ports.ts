@@ -1,7 +1,7 @@
 import type { Clock } from '@cellway/base'
 import type { FileSystem } from './files.ts'
 import type { Health } from './health.ts'
-import type { LogEvent } from './log.ts'
+import type { LogBounds, LogEvent } from './log.ts'
 
 export interface StreamLimits {
   readonly segmentBytes: number
@@ -20,4 +20,14 @@ export interface StreamPorts {
   readonly limits: StreamLimits
   readonly health: Health
   readonly onEvent: (event: LogEvent) => void
+}
+
+/** What a stream holds, for status and metrics. */
+export interface StreamInspection extends LogBounds {
+  readonly stream: string
+  readonly epoch: number
+  /** On the disk. */
+  readonly bytes: number
+  /** Known readers and the first record they need. */
+  readonly readers: ReadonlyMap<string, number>
 }

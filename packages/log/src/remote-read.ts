@@ -1,0 +1,131 @@
+import type { Readable } from 'node:stream'
+import { logClosed, logLinkBroken } from './errors.ts'
+import type { LogPosition, LogRecord, ReadBatch, ReadOptions } from './log.ts'
+import { errorFromWire, isAway } from './remote-errors.ts'
+import type { RemoteEvent } from './remote-log.ts'
+import type { Transport } from './remote-transport.ts'
+import type { Frame } from './remote-wire.ts'
+import { createFrameReader } from './remote-wire.ts'
+
+export interface RemoteReadOptions extends ReadOptions {
+  readonly transport: Transport
+  readonly onEvent: (event: RemoteEvent) => void
+}
+
+/** Batches from a position on, over as many links as it takes: each one begins where the last whole batch ended. */
+export async function* readRemote(stream: string, from: LogPosition | 'oldest', options: RemoteReadOptions): AsyncGenerator<ReadBatch, undefined> {
+  const { transport, signal, onEvent } = options
+  let position = from
+  let attempts = 0
+  while (!signal.aborted) {
+    try {
+      for await (const batch of readLink(stream, position, options)) {
+        position = batch.next
+        attempts = 0
+        yield batch
+        if (signal.aborted) return undefined
+      }
+      throw logLinkBroken({ problem: 'the center ended the read' })
+    } catch (cause) {
+      if (signal.aborted) return undefined
+      if (transport.closing.aborted) throw logClosed({ adapter: 'remote' }, { cause })
+      if (!isAway(cause)) throw cause
+      onEvent({ kind: 'disconnected', what: 'read', stream, url: transport.url, cause })
+      transport.failed(cause)
+    }
+    attempts += 1
+    await transport.backOff(attempts, AbortSignal.any([signal, transport.closing])).catch(() => {})
+  }
+  return undefined
+}
+
+async function* readLink(stream: string, from: LogPosition | 'oldest', options: RemoteReadOptions): AsyncGenerator<ReadBatch> {
+  const { transport, maxBytes, signal, onEvent } = options
+  const link = new AbortController()
+  const onAbort = (): void => link.abort(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const wanted = from === 'oldest' ? from : `${from.logId}:${from.sequence}`
+    const path = `/v1/streams/${stream}/records?from=${encodeURIComponent(wanted)}&maxBytes=${maxBytes}`
+    const body = await transport.open({ method: 'GET', path, signal: link.signal })
+    onEvent({ kind: 'connected', what: 'read', stream, url: transport.url })
+    yield* collectBatches(piecesOf(body, { silenceMsMax: transport.tuning.silenceMsMax, link }), from)
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    // Also what is left of a link whose reader went away.
+    link.abort(logLinkBroken({ problem: 'the read ended' }))
+  }
+}
+
+/** Checks what the center promises: one log, and no gap. */
+async function* collectBatches(pieces: AsyncIterable<Buffer>, from: LogPosition | 'oldest'): AsyncGenerator<ReadBatch> {
+  const reader = createFrameReader()
+  const collector = createCollector(from)
+  for await (const piece of pieces) {
+    reader.push(piece)
+    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
+      const batch = collector(frame)
+      if (batch !== undefined) yield batch
+    }
+  }
+}
+
+/** Gives a batch at its mark. @throws LOG_LINK_BROKEN, and what the center ends the read with */
+function createCollector(from: LogPosition | 'oldest'): (frame: Frame) => ReadBatch | undefined {
+  let logId: string | undefined
+  let expected = from === 'oldest' ? undefined : from.sequence
+  let records: LogRecord[] = []
+  return (frame) => {
+    switch (frame.kind) {
+      case 'beat':
+        return undefined
+      case 'stream':
+        if (from !== 'oldest' && frame.logId !== from.logId) throw logLinkBroken({ problem: 'another log than the one asked for' })
+        logId = frame.logId
+        return undefined
+      case 'record':
+        if (expected !== undefined && frame.record.sequence !== expected) {
+          throw logLinkBroken({ problem: `record ${frame.record.sequence} where ${expected} is expected` })
+        }
+        expected = frame.record.sequence + 1
+        records.push(frame.record)
+        return undefined
+      case 'batch': {
+        if (logId === undefined || records.length === 0 || frame.next !== expected) throw logLinkBroken({ problem: 'a batch mark that does not fit' })
+        const batch = { records, next: { logId, sequence: frame.next }, durableNext: frame.durableNext }
+        records = []
+        return batch
+      }
+      case 'error':
+        throw errorFromWire(frame.error, 500)
+      default:
+        throw logLinkBroken({ problem: `a frame of kind ${frame.kind} in a read` })
+    }
+  }
+}
+
+/** The link is given up when nothing comes although somebody listens; how long the listener takes does not count. */
+async function* piecesOf(
+  body: Readable,
+  { silenceMsMax, link }: { readonly silenceMsMax: number; readonly link: AbortController }
+): AsyncGenerator<Buffer> {
+  const pieces = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  let listeningSinceMs: number | undefined
+  const watch = setInterval(() => {
+    if (listeningSinceMs !== undefined && performance.now() - listeningSinceMs > silenceMsMax) {
+      link.abort(logLinkBroken({ problem: `nothing came for ${silenceMsMax} ms` }))
+    }
+  }, silenceMsMax / 4)
+  try {
+    for (;;) {
+      listeningSinceMs = performance.now()
+      const { value, done } = await pieces.next()
+      listeningSinceMs = undefined
+      if (done === true) return
+      yield value
+    }
+  } finally {
+    clearInterval(watch)
+    await pieces.return?.()
+  }
+}
