@@ -20,7 +20,7 @@ export interface MariadbServer extends TestServer {
   readonly password: ''
 }
 
-interface ServerOptions {
+export interface ServerOptions {
   readonly port?: number
   /** More command line options. */
   readonly args?: readonly string[]
@@ -80,13 +80,14 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-interface Starting {
+export interface Starting {
   readonly name: string
   readonly port: number
   readonly folder: string
 }
 
-async function whenReady(child: ChildProcess, { name, port, folder }: Starting): Promise<TestServer> {
+/** The server once it listens; its folder goes when its scope ends. */
+export async function whenReady(child: ChildProcess, { name, port, folder }: Starting): Promise<TestServer> {
   let tail = ''
   child.stderr?.on('data', (chunk: Buffer) => {
     tail = (tail + chunk.toString()).slice(-4000)
