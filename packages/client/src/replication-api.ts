@@ -20,9 +20,12 @@ export interface CaptureReport extends Explained {
   readonly echoes: number
   /** On disk, because the center is slow or away. */
   readonly spilledBytes: number
+  /** Of the newest heartbeat: from its commit until the capture had it, and until it was durable in the center. */
+  readonly capturedMs: number | null
+  readonly durableMs: number | null
 }
 
-/** Milliseconds: from the commit to the center's disk; from there to the applier; from there to the commit here. */
+/** Milliseconds: commit until captured; until durable in the center; until committed here. Heartbeats measure them. */
 export interface LagStages {
   readonly captured: number | null
   readonly center: number | null
@@ -37,7 +40,6 @@ export interface StreamReport extends Explained {
   readonly conflicts: number
   /** From the commit at the origin to the commit here; of the newest heartbeat, or the time since it if none came. */
   readonly lagMs: number | null
-  readonly stages: LagStages
 }
 
 export interface ReplicatorStatus extends Explained {
@@ -75,6 +77,7 @@ export interface StreamView extends Omit<StreamReport, 'state'> {
   readonly stream: string
   readonly to: string
   readonly state: PartState | 'unknown'
+  readonly stages: LagStages
 }
 
 export interface ConflictFilter {
