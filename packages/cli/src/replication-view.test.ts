@@ -17,7 +17,7 @@ function replicator(cell: string, changes: Partial<ReplicatorView> = {}): Replic
     server: 'mariadb',
     rpo: 'default',
     epoch: 1,
-    capture: { ...NOTHING, state: 'running', position: null, transactions: 1, echoes: 0, spilledBytes: 0, capturedMs: 1, durableMs: 2 },
+    capture: { ...NOTHING, state: 'running', position: null, transactions: 1, echoes: 0, spilledBytes: 0 },
     conflicts: { open: 0, parked: 0 },
     lastSeen: '2026-01-01T00:00:00.000Z',
     stale: false,

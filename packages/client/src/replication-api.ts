@@ -20,12 +20,9 @@ export interface CaptureReport extends Explained {
   readonly echoes: number
   /** On disk, because the center is slow or away. */
   readonly spilledBytes: number
-  /** Of the newest heartbeat: from its commit until the capture had it, and until it was durable in the center. */
-  readonly capturedMs: number | null
-  readonly durableMs: number | null
 }
 
-/** Milliseconds: commit until captured; until durable in the center; until committed here. Heartbeats measure them. */
+/** Milliseconds: from the commit to the center's disk; from there to the applier; from there to the commit here. */
 export interface LagStages {
   readonly captured: number | null
   readonly center: number | null
@@ -40,6 +37,7 @@ export interface StreamReport extends Explained {
   readonly conflicts: number
   /** From the commit at the origin to the commit here; of the newest heartbeat, or the time since it if none came. */
   readonly lagMs: number | null
+  readonly stages: LagStages
 }
 
 export interface ReplicatorStatus extends Explained {
@@ -77,7 +75,6 @@ export interface StreamView extends Omit<StreamReport, 'state'> {
   readonly stream: string
   readonly to: string
   readonly state: PartState | 'unknown'
-  readonly stages: LagStages
 }
 
 export interface ConflictFilter {

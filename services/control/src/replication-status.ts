@@ -1,4 +1,4 @@
-import type { CaptureReport, KnownReport, PartState, ReplicatorPhase } from './reports.ts'
+import type { CaptureReport, KnownReport, PartState, ReplicatorPhase, StreamReport } from './reports.ts'
 import { STALE_AFTER_MS } from './reports.ts'
 
 export interface ReplicatorView {
@@ -34,14 +34,7 @@ export interface StreamView {
   readonly transactions: number
   readonly conflicts: number
   readonly lagMs: number | null
-  readonly stages: Stages
-}
-
-/** Milliseconds: commit until captured; until durable in the center; until committed here. Heartbeats measure them. */
-export interface Stages {
-  readonly captured: number | null
-  readonly center: number | null
-  readonly applied: number | null
+  readonly stages: StreamReport['stages']
 }
 
 export interface ReplicationStatus {
@@ -62,7 +55,7 @@ export function describeReplication(reports: readonly KnownReport[], cells: read
     streams: replicating.flatMap((to) =>
       cells.flatMap((from) => {
         const report = newest.get(to)
-        return from === to || report === undefined ? [] : [describeEdge({ from, to, report, source: newest.get(from), nowMs })]
+        return from === to || report === undefined ? [] : [describeEdge({ from, to, report, nowMs })]
       })
     )
   }
@@ -93,12 +86,10 @@ interface Edge {
   readonly from: string
   readonly to: string
   readonly report: KnownReport
-  /** Of the replicator where the changes begin. */
-  readonly source: KnownReport | undefined
   readonly nowMs: number
 }
 
-function describeEdge({ from, to, report, source, nowMs }: Edge): StreamView {
+function describeEdge({ from, to, report, nowMs }: Edge): StreamView {
   const edge = { stream: `${from}/${STORE}`, from, to }
   const found = report.status.streams.find((stream) => stream.from === from)
   if (found === undefined || isStale(report.receivedMs, nowMs)) {
@@ -107,18 +98,8 @@ function describeEdge({ from, to, report, source, nowMs }: Edge): StreamView {
     const statement = found === undefined ? report.status.statement : null
     return { ...edge, state: 'unknown', reason, code: null, statement, position, transactions, conflicts, lagMs: null, stages: NO_STAGES }
   }
-  const { state, reason, code, statement, position, transactions, conflicts, lagMs } = found
-  const stages = source === undefined || isStale(source.receivedMs, nowMs) ? NO_STAGES : stagesOf(source.status.capture, lagMs)
+  const { state, reason, code, statement, position, transactions, conflicts, lagMs, stages } = found
   return { ...edge, state, reason, code, statement, position, transactions, conflicts, lagMs, stages }
-}
-
-/** The three are of neighbouring heartbeats, so a difference may come out a little below zero. */
-function stagesOf({ capturedMs, durableMs }: CaptureReport, lagMs: number | null): Stages {
-  return {
-    captured: capturedMs,
-    center: capturedMs === null || durableMs === null ? null : Math.max(0, durableMs - capturedMs),
-    applied: durableMs === null || lagMs === null ? null : Math.max(0, lagMs - durableMs)
-  }
 }
 
 function isStale(receivedMs: number, nowMs: number): boolean {

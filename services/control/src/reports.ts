@@ -46,9 +46,6 @@ export interface CaptureReport extends Explained {
   /** Changes of other cells that came back to us from the center; must stay 0. */
   readonly echoes: number
   readonly spilledBytes: number
-  /** Of the newest heartbeat: from its commit until the capture had it, and until it was durable in the center. */
-  readonly capturedMs: number | null
-  readonly durableMs: number | null
 }
 
 export interface StreamReport extends Explained {
@@ -59,6 +56,7 @@ export interface StreamReport extends Explained {
   readonly conflicts: number
   /** From the commit at the origin to the commit here; of the newest heartbeat, or the time since it if none came. */
   readonly lagMs: number | null
+  readonly stages: { readonly captured: number | null; readonly center: number | null; readonly applied: number | null }
 }
 
 export interface KnownReport extends ReplicatorReport {

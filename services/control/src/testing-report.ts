@@ -26,9 +26,7 @@ export function exampleReport(cell: string, changes: Partial<ReplicatorReport> =
         position: '1-1-42',
         transactions: 42,
         echoes: 0,
-        spilledBytes: 0,
-        capturedMs: 2,
-        durableMs: 3
+        spilledBytes: 0
       },
       streams: ['beijing', 'shanghai']
         .filter((from) => from !== cell)
@@ -41,7 +39,8 @@ export function exampleReport(cell: string, changes: Partial<ReplicatorReport> =
           position: '2-2-7',
           transactions: 7,
           conflicts: 0,
-          lagMs: 8.5
+          lagMs: 8.5,
+          stages: { captured: 3, center: 2, applied: 3.5 }
         })),
       conflicts: { open: 0, parked: 0 }
     },

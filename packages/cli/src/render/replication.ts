@@ -27,8 +27,8 @@ export function renderStreams(streams: readonly StreamView[], paint: Paint = pla
     { title: 'STREAM' },
     { title: 'STATE' },
     { title: 'LAG', align: 'right' },
-    { title: 'CAPTURE', align: 'right' },
-    { title: 'CENTER', align: 'right' },
+    { title: 'TO CENTER', align: 'right' },
+    { title: 'TO CELL', align: 'right' },
     { title: 'APPLY', align: 'right' },
     { title: 'TRANSACTIONS', align: 'right' },
     { title: 'CONFLICTS', align: 'right' }

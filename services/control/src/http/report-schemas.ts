@@ -15,16 +15,7 @@ const POSITION: Schema = { type: ['string', 'null'], maxLength: 65_536 }
 const REPLICATOR_CONFLICTS = { open: COUNT, parked: COUNT }
 const EPOCH_OR_NULL: Schema = { type: ['integer', 'null'] }
 
-const CAPTURE = {
-  ...EXPLAINED,
-  state: { enum: PART_STATES },
-  position: POSITION,
-  transactions: COUNT,
-  echoes: COUNT,
-  spilledBytes: COUNT,
-  capturedMs: MS,
-  durableMs: MS
-}
+const CAPTURE = { ...EXPLAINED, state: { enum: PART_STATES }, position: POSITION, transactions: COUNT, echoes: COUNT, spilledBytes: COUNT }
 const STREAM = {
   ...EXPLAINED,
   from: NAME,
@@ -32,7 +23,8 @@ const STREAM = {
   position: POSITION,
   transactions: COUNT,
   conflicts: COUNT,
-  lagMs: MS
+  lagMs: MS,
+  stages: tolerant(STAGES)
 }
 
 export const REPORT_BODY_BYTES_MAX = 512 * 1024
