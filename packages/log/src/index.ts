@@ -21,6 +21,7 @@ export {
   encodeBeat,
   encodeError,
   encodeStream,
+  encodeTaken,
   FRAMES_CONTENT_TYPE
 } from './remote-wire.ts'
 export type { LostRange, SalvagedStream, SalvageOptions, SalvageReport } from './salvage.ts'

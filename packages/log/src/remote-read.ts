@@ -1,11 +1,11 @@
-import type { Readable } from 'node:stream'
-import { logClosed, logLinkBroken } from './errors.ts'
+import { Readable } from 'node:stream'
+import { logClosed, logLinkBroken, logReplaced } from './errors.ts'
 import type { LogPosition, LogRecord, ReadBatch, ReadOptions } from './log.ts'
 import { errorFromWire, isAway } from './remote-errors.ts'
 import type { RemoteEvent } from './remote-log.ts'
 import type { Transport } from './remote-transport.ts'
 import type { Frame } from './remote-wire.ts'
-import { createFrameReader } from './remote-wire.ts'
+import { BEAT_EVERY_MS, createFrameReader, encodeBeat, encodeTaken } from './remote-wire.ts'
 
 export interface RemoteReadOptions extends ReadOptions {
   readonly transport: Transport
@@ -44,34 +44,64 @@ async function* readLink(stream: string, from: LogPosition | 'oldest', options: 
   const link = new AbortController()
   const onAbort = (): void => link.abort(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
+  const up = new Readable({ read: () => {} })
+  up.on('error', () => {})
+  // The head of the request goes out with the first piece.
+  up.push(encodeBeat())
+  const beats = setInterval(() => {
+    if (up.readableLength === 0) up.push(encodeBeat())
+  }, BEAT_EVERY_MS)
   try {
     const wanted = from === 'oldest' ? from : `${from.logId}:${from.sequence}`
-    const path = `/v1/streams/${stream}/records?from=${encodeURIComponent(wanted)}&maxBytes=${maxBytes}`
-    const body = await transport.open({ method: 'GET', path, signal: link.signal })
+    const path = `/v1/streams/${stream}/reads?from=${encodeURIComponent(wanted)}&maxBytes=${maxBytes}`
+    const body = await transport.open({ method: 'POST', path, body: up, signal: link.signal })
     onEvent({ kind: 'connected', what: 'read', stream, url: transport.url })
-    yield* collectBatches(piecesOf(body, { silenceMsMax: transport.tuning.silenceMsMax, link }), from)
+    yield* collectBatches(piecesOf(body, { silenceMsMax: transport.tuning.silenceMsMax, link }), { stream, from, maxBytes, up })
   } finally {
+    clearInterval(beats)
     signal.removeEventListener('abort', onAbort)
     // Also what is left of a link whose reader went away.
     link.abort(logLinkBroken({ problem: 'the read ended' }))
+    up.destroy()
   }
 }
 
-/** Checks what the center promises: one log, and no gap. */
-async function* collectBatches(pieces: AsyncIterable<Buffer>, from: LogPosition | 'oldest'): AsyncGenerator<ReadBatch> {
+interface Collecting {
+  readonly stream: string
+  readonly from: LogPosition | 'oldest'
+  readonly maxBytes: number
+  readonly up: Readable
+}
+
+/**
+ * The center sends until `maxBytes` are on their way or in use here, and goes on as it is told what was taken. Told at a quarter
+ * of that, and whenever there is nothing left to give: so a far center does not wait for us, and many small batches cost little.
+ */
+async function* collectBatches(pieces: AsyncIterable<Buffer>, { stream, from, maxBytes, up }: Collecting): AsyncGenerator<ReadBatch> {
   const reader = createFrameReader()
-  const collector = createCollector(from)
+  const collector = createCollector(stream, from)
+  let taken = 0
   for await (const piece of pieces) {
     reader.push(piece)
+    let next = 0
     for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
       const batch = collector(frame)
-      if (batch !== undefined) yield batch
+      if (batch === undefined) continue
+      yield batch
+      next = batch.next.sequence
+      taken += batch.records.reduce((sum, { payload }) => sum + payload.length, 0)
+      if (taken * 4 < maxBytes) continue
+      up.push(encodeTaken(next))
+      taken = 0
+      next = 0
     }
+    if (next > 0) up.push(encodeTaken(next))
+    taken = 0
   }
 }
 
-/** Gives a batch at its mark. @throws LOG_LINK_BROKEN, and what the center ends the read with */
-function createCollector(from: LogPosition | 'oldest'): (frame: Frame) => ReadBatch | undefined {
+/** Gives a batch at its mark. @throws LOG_REPLACED, LOG_LINK_BROKEN, and what the center ends the read with */
+function createCollector(stream: string, from: LogPosition | 'oldest'): (frame: Frame) => ReadBatch | undefined {
   let logId: string | undefined
   let expected = from === 'oldest' ? undefined : from.sequence
   let records: LogRecord[] = []
@@ -80,7 +110,7 @@ function createCollector(from: LogPosition | 'oldest'): (frame: Frame) => ReadBa
       case 'beat':
         return undefined
       case 'stream':
-        if (from !== 'oldest' && frame.logId !== from.logId) throw logLinkBroken({ problem: 'another log than the one asked for' })
+        if (from !== 'oldest' && frame.logId !== from.logId) throw logReplaced({ stream, wanted: from.logId, logId: frame.logId })
         logId = frame.logId
         return undefined
       case 'record':

@@ -14,6 +14,7 @@ import type { LogRecord, ReadBatch } from './log.ts'
  * ack     number u64, sequence u64; in the order of the numbers
  * record  sequence u64, epoch u64, appended ms u64, payload
  * batch   next u64, durable next u64; the records since the last one are a batch
+ * taken   next u64; the reader is done with everything before it
  * error   number u64 (of the append that is refused; 0: the link ends), an error as JSON; nothing comes behind it
  */
 export type Frame =
@@ -23,13 +24,14 @@ export type Frame =
   | { readonly kind: 'ack'; readonly number: number; readonly sequence: number }
   | { readonly kind: 'record'; readonly record: LogRecord }
   | { readonly kind: 'batch'; readonly next: number; readonly durableNext: number }
+  | { readonly kind: 'taken'; readonly next: number }
   | { readonly kind: 'error'; readonly number: number; readonly error: unknown }
 
 /** Of requests and answers that are made of frames. */
 export const FRAMES_CONTENT_TYPE = 'application/vnd.cellway.frames'
 export const BEAT_EVERY_MS = 1000
 
-const KIND = { stream: 1, beat: 2, append: 3, ack: 4, record: 5, batch: 6, error: 7 } as const
+const KIND = { stream: 1, beat: 2, append: 3, ack: 4, record: 5, batch: 6, error: 7, taken: 8 } as const
 const HEADER_BYTES = 12
 const CHECKSUM_AT = 8
 const NUMBER_BYTES = 8
@@ -60,6 +62,10 @@ export function encodeAck(number: number, sequence: number): Buffer {
     putNumber(bytes, number, at)
     putNumber(bytes, sequence, at + NUMBER_BYTES)
   })
+}
+
+export function encodeTaken(next: number): Buffer {
+  return encodeFrame(KIND.taken, NUMBER_BYTES, (bytes, at) => putNumber(bytes, next, at))
 }
 
 export function encodeError(number: number, error: unknown): Buffer {
@@ -183,7 +189,8 @@ const BODY_BYTES_MIN: Readonly<Record<number, number>> = {
   [KIND.ack]: 2 * NUMBER_BYTES,
   [KIND.record]: RECORD_HEAD_BYTES,
   [KIND.batch]: 2 * NUMBER_BYTES,
-  [KIND.error]: NUMBER_BYTES
+  [KIND.error]: NUMBER_BYTES,
+  [KIND.taken]: NUMBER_BYTES
 }
 
 function decodeBody(kind: number, body: Buffer): Frame {
@@ -201,6 +208,8 @@ function decodeBody(kind: number, body: Buffer): Frame {
       return { kind: 'record', record: decodeRecord(body) }
     case KIND.batch:
       return { kind: 'batch', next: takeNumber(body, 0), durableNext: takeNumber(body, NUMBER_BYTES) }
+    case KIND.taken:
+      return { kind: 'taken', next: takeNumber(body, 0) }
     case KIND.error:
       return { kind: 'error', number: takeNumber(body, 0), error: parseJson(body.toString('utf8', NUMBER_BYTES)) }
     default:

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type LogPosition, READ_BYTES_MAX } from '@cellway/log'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { requestInvalid, stopping } from '../errors.ts'
 import type { CenterParts } from '../parts.ts'
 import { BATCH_BYTES_MAX, serveDownload } from '../streams/download.ts'
@@ -47,27 +47,42 @@ function addUpload(app: FastifyInstance, { config, log, links, budget, metrics, 
   })
 }
 
-function addDownload(app: FastifyInstance, { log, links, metrics, notReady }: CenterParts): void {
+/** `GET …/records` for whoever only reads; `POST …/reads` for readers that tell what they have taken, and so are never sent more than they can hold. */
+function addDownload(app: FastifyInstance, parts: CenterParts): void {
+  app.get<ReadRoute>('/v1/streams/:cell/:store/records', async (request, reply) => download(parts, request, { reply, tells: false }))
+  app.post<ReadRoute>('/v1/streams/:cell/:store/reads', async (request, reply) => download(parts, request, { reply, tells: true }))
+}
+
+interface ReadRoute {
+  readonly Params: StreamParams
+  readonly Querystring: { readonly from?: string; readonly maxBytes?: string }
+}
+
+async function download(
+  { config, log, links, metrics, notReady }: CenterParts,
+  request: FastifyRequest<ReadRoute>,
+  { reply, tells }: { readonly reply: FastifyReply; readonly tells: boolean }
+): Promise<void> {
+  const stream = streamOf(request.params)
+  const [from, maxBytes] = [parseFrom(request.query.from), parseMaxBytes(request.query.maxBytes)]
+  if ((await notReady())?.code === 'CTR_STOPPING') throw stopping({})
+  const principal = principalOf(request)
   const bytesTotal = metrics.counter('cellway_center_read_bytes_total')
-  app.get<{ Params: StreamParams; Querystring: { from?: string; maxBytes?: string } }>('/v1/streams/:cell/:store/records', async (request, reply) => {
-    const stream = streamOf(request.params)
-    const [from, maxBytes] = [parseFrom(request.query.from), parseMaxBytes(request.query.maxBytes)]
-    if ((await notReady())?.code === 'CTR_STOPPING') throw stopping({})
-    const principal = principalOf(request)
-    using link = links.openRead(stream, principal.role === 'cell' ? principal.cell : principal.name)
-    reply.hijack()
-    await serveDownload(reply.raw, {
-      log,
-      stream,
-      from,
-      maxBytes,
-      ending: link.ending,
-      asError: (cause) => asCellwayError(cause, request.id),
-      onSent: (next, bytes) => {
-        link.next = next
-        bytesTotal.inc({ stream }, bytes)
-      }
-    })
+  using link = links.openRead(stream, principal.role === 'cell' ? principal.cell : principal.name)
+  reply.hijack()
+  await serveDownload(request.raw, reply.raw, {
+    log,
+    stream,
+    from,
+    maxBytes,
+    tells,
+    silenceMsMax: config.limits.silenceMsMax,
+    ending: link.ending,
+    asError: (cause) => asCellwayError(cause, request.id),
+    onSent: (bytes) => bytesTotal.inc({ stream }, bytes),
+    onTaken: (next) => {
+      link.next = next
+    }
   })
 }
 

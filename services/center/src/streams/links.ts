@@ -22,7 +22,7 @@ export interface ReadLink extends Disposable {
   readonly ending: AbortSignal
   readonly stream: string
   readonly reader: string
-  /** Behind the newest record that was handed to the connection; undefined before the first. */
+  /** Behind the newest record that its reader is done with; undefined before the first. */
   next: number | undefined
 }
 
