@@ -1,0 +1,349 @@
+import type { BuiltRecord, Codec, Origin, Position, TransactionHead, TransactionId, TransactionPacker } from '@cellway/change'
+import { advancePosition, createTransactionPacker, formatPosition, positionIncludes } from '@cellway/change'
+import type { BinlogUnit, Collected, Gtid, LargeBegin, TableMap, Transaction } from '@cellway/mysql-binlog'
+import { formatGtid } from '@cellway/mysql-binlog'
+import { CELLWAY_SCHEMA } from '../store/schema.ts'
+import { gtidMissing, gtidOrder, markMismatch, statementWrite, xaPrepared } from './errors.ts'
+import { placeOf, SKIP_FIX } from './places.ts'
+import type { TableRouter } from './tables.ts'
+
+type Begin = LargeBegin['begin']
+type Part = LargeBegin['parts'][number]
+type Commit = Extract<BinlogUnit, { kind: 'commit' }>
+
+export interface TranslatorOptions {
+  readonly origin: Origin
+  readonly epoch: number
+  readonly codec: Codec
+  readonly from: Position
+  /** Of the first record. */
+  readonly sequence: number
+  readonly tables: TableRouter
+  /** On MariaDB the id that this cell's appliers write with; undefined where sessions have none of their own. */
+  readonly reservedServerId: number | undefined
+  /** An operator lets this transaction pass although it cannot be captured. */
+  readonly isSkipped: (gtid: string) => boolean
+  onRecords(records: readonly BuiltRecord[], facts: { transactions: number; commitTimeUs: number }): void
+  onTransaction(kind: 'published' | 'echo' | 'filtered', rows: number): void
+}
+
+/** What happens to a transaction as a whole; for one that comes in parts it is known from the first of them. */
+type Verdict = 'publish' | 'echo' | 'filter'
+
+interface OpenLarge {
+  readonly begin: Begin
+  verdict: Verdict
+  /** The packer has its beginning. */
+  begun: boolean
+  rows: number
+}
+
+const INEXACT: ReadonlySet<string> = new Set(['write', 'unknown', 'rollback-to-savepoint'])
+const NO_FACTS = { transactions: 0, commitTimeUs: 0 }
+
+/** Transactions of the binlog in, records of the stream out. Every table map that reaches it has a route. */
+export class Translator {
+  readonly #options: TranslatorOptions
+  #packer: TransactionPacker
+  #sequence: number
+  /** With everything in that came, whether it left the cell or not. */
+  #position: Position
+  /** The end of the newest record, built or being built. */
+  #packedTo: Position
+  #last: TransactionHead | undefined
+  #large: OpenLarge | undefined
+  #waiting = NO_FACTS
+
+  constructor(options: TranslatorOptions) {
+    this.#options = options
+    this.#position = options.from
+    this.#packedTo = options.from
+    this.#sequence = options.sequence
+    this.#packer = this.#newPacker()
+  }
+
+  get position(): Position {
+    return this.#position
+  }
+
+  /** The sequence of the next record. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** Whether whole transactions wait for `flush`. */
+  get isWaiting(): boolean {
+    return this.#waiting.transactions > 0
+  }
+
+  /** Whether the position has moved behind what the records say. */
+  get hasMoved(): boolean {
+    return this.#position !== this.#packedTo && this.#large === undefined
+  }
+
+  /** Everything up to here is in the center once the record of this sequence is. */
+  get coveringSequence(): number {
+    return this.isWaiting || this.#large !== undefined ? this.#sequence : this.#sequence - 1
+  }
+
+  /** Table maps that must have a route before `push` may be called. */
+  tablesOf(collected: Collected): readonly TableMap[] {
+    switch (collected.kind) {
+      case 'transaction':
+        return this.#isDropped(collected.begin, collected.parts) ? [] : collected.tables
+      case 'large-begin':
+        return this.#isDropped(collected.begin, collected.parts) ? [] : tablesOf(collected.parts)
+      case 'large-part':
+        return this.#large?.verdict === 'publish' ? tablesOf([collected.part]) : []
+      default:
+        return []
+    }
+  }
+
+  /**
+   * @throws CAP_STATEMENT_WRITE, CAP_GTID_MISSING, CAP_GTID_ORDER, CAP_XA_PREPARED, CAP_MARK_MISMATCH, what the rows and the packer
+   * throw
+   */
+  push(collected: Collected): void {
+    switch (collected.kind) {
+      case 'transaction':
+        this.#whole(collected)
+        return
+      case 'large-begin':
+        this.#beginLarge(collected)
+        return
+      case 'large-part':
+        this.#largePart(collected.part)
+        return
+      case 'commit':
+        this.#endLarge(collected)
+        return
+      case 'rollback':
+        this.abandon()
+        return
+      default:
+        return
+    }
+  }
+
+  /** Closes the record of the transactions that wait. */
+  flush(): void {
+    if (!this.isWaiting || this.#large?.begun === true) return
+    this.#packer.flush()
+    this.#handOut()
+  }
+
+  /** The position alone, as a transaction without changes that has the id of the last one that did not leave the cell. */
+  publishPosition(): void {
+    if (!this.hasMoved || this.#last === undefined) return
+    this.#packer.begin(this.#last)
+    this.#packer.end(this.#position)
+    this.#packedTo = this.#position
+    this.#waiting = { transactions: this.#waiting.transactions + 1, commitTimeUs: this.#waiting.commitTimeUs }
+    this.flush()
+  }
+
+  /** The link broke or the transaction was rolled back: nothing of it happened. Readers drop the parts that went out. */
+  abandon(): void {
+    const begun = this.#large?.begun === true
+    this.#large = undefined
+    if (begun) this.#packer = this.#newPacker()
+  }
+
+  #newPacker(): TransactionPacker {
+    const { origin, epoch, codec } = this.#options
+    return createTransactionPacker({ origin, streamEpoch: epoch, producerSequence: this.#sequence, from: this.#packedTo, codec })
+  }
+
+  #whole(transaction: Transaction): void {
+    const { begin, commit, parts } = transaction
+    const head = this.#headOf(begin)
+    const verdict = this.#judge(begin, parts)
+    if (verdict === 'publish') this.#checkExact(begin, commit, parts)
+    const position = advancePosition(this.#position, head.id)
+    this.#forget(parts)
+    if (verdict !== 'publish' || !this.#hasContent(parts)) {
+      this.#moved(head, verdict === 'echo' ? 'echo' : 'filtered')
+      return
+    }
+    this.#packer.begin(head)
+    let rows = 0
+    for (const part of parts) rows += this.#add(part)
+    this.#packer.end(position)
+    this.#position = position
+    this.#packedTo = position
+    this.#waiting = { transactions: this.#waiting.transactions + 1, commitTimeUs: head.commitTimeUs }
+    this.#options.onTransaction('published', rows)
+    // What the packer closed by itself, by size.
+    this.#handOut()
+  }
+
+  #beginLarge({ begin, parts }: LargeBegin): void {
+    // A record with whole transactions is not closed in the middle of another one.
+    this.flush()
+    this.#headOf(begin)
+    this.#large = { begin, verdict: this.#judge(begin, parts), begun: false, rows: 0 }
+    for (const part of parts) this.#largePart(part)
+  }
+
+  #largePart(part: Part): void {
+    const large = this.#large
+    if (large === undefined || large.verdict === 'echo') return
+    if (large.verdict === 'filter') return
+    this.#checkLateMark(large.begin, part)
+    this.#checkExact(large.begin, undefined, [part])
+    this.#forget([part])
+    if (!this.#hasContent([part])) return
+    if (!large.begun) this.#packer.begin(this.#headOf(large.begin))
+    large.begun = true
+    large.rows += this.#add(part)
+    this.#handOut()
+  }
+
+  #endLarge(commit: Commit): void {
+    const large = this.#large
+    if (large === undefined) return
+    const head = this.#headOf(large.begin)
+    if (large.begun) this.#checkExact(large.begin, commit, [])
+    this.#large = undefined
+    if (!large.begun) {
+      this.#moved(head, large.verdict === 'echo' ? 'echo' : 'filtered')
+      return
+    }
+    this.#position = advancePosition(this.#position, head.id)
+    this.#packer.end(this.#position)
+    this.#packedTo = this.#position
+    this.#waiting = { transactions: 1, commitTimeUs: head.commitTimeUs }
+    this.#options.onTransaction('published', large.rows)
+    this.#handOut()
+    this.flush()
+  }
+
+  /** Did not leave the cell, but is behind us. */
+  #moved(head: TransactionHead, kind: 'echo' | 'filtered'): void {
+    this.#position = advancePosition(this.#position, head.id)
+    this.#last = head
+    this.#options.onTransaction(kind, 0)
+  }
+
+  #headOf(begin: Begin): TransactionHead {
+    const id = transactionId(begin)
+    if (positionIncludes(this.#position, id)) {
+      const fix = 'Set gtid_strict_mode = 1 on the source; nobody may set gtid_seq_no below the newest. Then bootstrap this cell in the others'
+      throw gtidOrder({ ...placeOf(begin), position: formatPosition(this.#position), fix })
+    }
+    const { event, serverId } = begin
+    const committed = event.originCommittedAtUs ?? event.committedAtUs
+    const commitTimeUs = committed === undefined ? event.header.timestamp * 1_000_000 : Number(committed)
+    return { id, commitTimeUs, originServerId: serverId }
+  }
+
+  /** Nobody needs to know what its tables are. */
+  #isDropped(begin: Begin, parts: readonly Part[]): boolean {
+    return this.#isLedByCheckpoint(parts) || this.#options.isSkipped(formatGtid(begin.gtid))
+  }
+
+  /** Echo or not, by both marks. @throws CAP_MARK_MISMATCH */
+  #judge(begin: Begin, parts: readonly Part[]): Verdict {
+    const { reservedServerId, tables, isSkipped } = this.#options
+    if (isSkipped(formatGtid(begin.gtid))) return 'filter'
+    const rows = parts.filter((part) => part.kind === 'rows')
+    if (rows.length === 0 && !parts.some((part) => isCarriedDdl(part) || isInexact(part))) return 'filter'
+    const isFirst = this.#isLedByCheckpoint(parts)
+    const isLater = !isFirst && rows.some(({ table }) => tables.classOf(table) === 'checkpoint')
+    const hasServerMark = reservedServerId !== undefined && begin.serverId === reservedServerId
+    const expectsServerMark = reservedServerId !== undefined
+    // Our own housekeeping has no mark: it leaves the cell in no case.
+    if (rows.length > 0 && rows.every(({ table }) => ['checkpoint', 'cellway'].includes(tables.classOf(table)))) return isFirst ? 'echo' : 'filter'
+    if (isFirst && (hasServerMark || !expectsServerMark)) return 'echo'
+    if (!isFirst && !isLater && !hasServerMark) return 'publish'
+    const fix = `Find out who wrote it: only an applier updates cellway.checkpoint first and has the reserved server id. ${SKIP_FIX}`
+    const checkpointRow = isFirst ? 'first' : isLater ? 'later' : 'none'
+    throw markMismatch({ ...placeOf(begin), serverId: begin.serverId, checkpointRow, fix })
+  }
+
+  /** @throws CAP_MARK_MISMATCH */
+  #checkLateMark(begin: Begin, part: Part): void {
+    if (part.kind !== 'rows' || this.#options.tables.classOf(part.table) !== 'checkpoint') return
+    this.#judge(begin, [part])
+  }
+
+  #isLedByCheckpoint(parts: readonly Part[]): boolean {
+    const first = parts.find((part) => part.kind === 'rows')
+    return first?.kind === 'rows' && this.#options.tables.classOf(first.table) === 'checkpoint'
+  }
+
+  /** @throws CAP_STATEMENT_WRITE, CAP_XA_PREPARED */
+  #checkExact(begin: Begin, commit: Commit | undefined, parts: readonly Part[]): void {
+    const statement = parts.find((part) => isInexact(part))
+    if (statement?.kind === 'statement') {
+      const fix = `Nobody may set binlog_format; write in ROW format only. ${SKIP_FIX}`
+      throw statementWrite({ ...placeOf(begin), statement: statement.query.text.slice(0, 500), fix })
+    }
+    if (commit?.end.by !== 'xa-prepare' || (parts.length > 0 && !this.#hasContent(parts))) return
+    throw xaPrepared({ ...placeOf(begin), fix: `Use transactions of one phase (XA COMMIT … ONE PHASE). ${SKIP_FIX}` })
+  }
+
+  #hasContent(parts: readonly Part[]): boolean {
+    return parts.some((part) => (part.kind === 'rows' ? this.#options.tables.routeOf(part.table)?.kind === 'carry' : isCarriedDdl(part)))
+  }
+
+  #forget(parts: readonly Part[]): void {
+    for (const part of parts) if (part.kind === 'statement' && part.statement === 'ddl') this.#options.tables.forget(part.query.text)
+  }
+
+  /** The rows that were added. */
+  #add(part: Part): number {
+    if (part.kind === 'statement') {
+      if (isCarriedDdl(part)) this.#packer.add({ kind: 'schema', schema: part.query.schema, statement: part.query.text })
+      return 0
+    }
+    const route = this.#options.tables.routeOf(part.table)
+    if (route?.kind !== 'carry') return 0
+    const { plan, mark } = route
+    const { identity: table } = plan
+    let rows = 0
+    for (const { before, after } of part.rows) {
+      if (before === undefined) {
+        if (after !== undefined) this.#packer.add({ kind: 'insert', table, after: plan.row(after) })
+      } else if (after === undefined) this.#packer.add({ kind: 'delete', table, before: plan.row(before) })
+      else this.#packer.add({ kind: 'update', table, before: plan.row(before), after: plan.row(after) })
+      rows += 1
+    }
+    if (mark !== undefined) this.#packer.mark(mark)
+    return rows
+  }
+
+  #handOut(): void {
+    const records = this.#packer.take()
+    const newest = records.at(-1)
+    if (newest === undefined) return
+    this.#sequence = newest.envelope.producerSequence + 1
+    const facts = this.#waiting
+    // A record that was closed before the newest transaction leaves that one waiting.
+    const isRest = this.#large === undefined && newest.envelope.to !== this.#packedTo
+    this.#waiting = isRest ? { transactions: 1, commitTimeUs: facts.commitTimeUs } : NO_FACTS
+    this.#options.onRecords(records, facts)
+  }
+}
+
+function tablesOf(parts: readonly Part[]): TableMap[] {
+  return [...new Set(parts.flatMap((part) => (part.kind === 'rows' ? [part.table] : [])))]
+}
+
+function isInexact(part: Part): boolean {
+  return part.kind === 'statement' && INEXACT.has(part.statement)
+}
+
+/** For people in the other cells; our own tables are nobody's news. */
+function isCarriedDdl(part: Part): boolean {
+  return part.kind === 'statement' && part.statement === 'ddl' && part.query.schema !== CELLWAY_SCHEMA && !/\bcellway`?\s*\./i.test(part.query.text)
+}
+
+/** @throws CAP_GTID_MISSING */
+function transactionId(begin: Begin): TransactionId {
+  const gtid: Gtid = begin.gtid
+  if (gtid.flavour === 'mariadb') return { kind: 'mariadb-gtid', domain: gtid.domain, server: gtid.server, sequence: gtid.sequence }
+  if (gtid.flavour === 'mysql') return { kind: 'mysql-gtid', uuid: gtid.source, tag: gtid.tag, number: gtid.number }
+  throw gtidMissing({ ...placeOf(begin), fix: 'Set gtid_mode = ON on the source, step by step as the manual of MySQL says' })
+}
