@@ -34,8 +34,9 @@ export function columnSql(column: Column, { flavour, isKey, table }: DefinitionO
   return parts.join(' ')
 }
 
-/** MySQL has no COMPRESSED columns; its comments of the other flavour would be passed over, but say nothing. */
-function typeFor(typeSql: string, flavour: Flavour): string {
+/** MySQL has no COMPRESSED columns, and a name for GEOMETRYCOLLECTION that MariaDB does not know. */
+function typeFor(written: string, flavour: Flavour): string {
+  const typeSql = written.replace(/^geomcollection\b/i, 'geometrycollection')
   return flavour === 'mysql' ? typeSql.replace(/ ?\/\*M?!\d+ COMPRESSED\*\//, '') : typeSql.replace(/\/\*M?!\d+ (COMPRESSED)\*\//, '$1')
 }
 

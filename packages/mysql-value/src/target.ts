@@ -69,15 +69,19 @@ function sqlParts(columns: readonly PlannedColumn[], { keyColumns }: TableIdenti
   }
 }
 
+/** Character sets that every client library hands over as they are; others are asked for as bytes. */
+const COMMON_SETS = new Set(['', 'utf8mb4', 'utf8mb3', 'ascii', 'latin1'])
+
 /** Floats are printed with all their digits only as doubles; texts come in the source's character set. */
 function selectOf({ column, shape, target, targetShape }: PlannedColumn): string {
   const name = quoteIdentifier(target.name)
   if (targetShape.kind === 'float' || targetShape.kind === 'double') return `CAST(${name} AS DOUBLE)`
   const isText = shape.kind === 'text' || shape.kind === 'enum' || shape.kind === 'set'
-  const converted = isText && targetShape.kind !== 'json' && column.characterSet !== '' && column.characterSet !== target.characterSet
-  const text = converted ? `CONVERT(${name} USING ${column.characterSet})` : name
-  if (shape.kind === 'enum' && targetShape.members.includes('')) return `IF(${name}+0=0,X'${INVALID_ENUM_HEX}',CAST(${text} AS BINARY))`
-  return text
+  if (!isText || targetShape.kind === 'json') return name
+  const text = column.characterSet === target.characterSet ? name : `CONVERT(${name} USING ${column.characterSet})`
+  const bytes = COMMON_SETS.has(column.characterSet) ? text : `CAST(${text} AS BINARY)`
+  const mayBeInvalid = shape.kind === 'enum' && targetShape.members.includes('')
+  return mayBeInvalid ? `IF(${name}+0=0,X'${INVALID_ENUM_HEX}',CAST(${text} AS BINARY))` : bytes
 }
 
 type RowParts = Pick<TargetPlan, 'rowSql' | 'needsLenientMode' | 'resultRow' | 'isSame' | 'rowsEqual'>
