@@ -70,12 +70,12 @@ class HttpTransport implements Transport {
     this.#urls = checkUrls(url === undefined ? (urls ?? []) : [url, ...(urls ?? [])])
     this.#token = token
     this.tuning = { ...TUNING, ...tuning }
-    const { connectTimeoutMs: timeout, silenceMsMax } = this.tuning
+    const { connectTimeoutMs: timeout } = this.tuning
     this.#agent = new Agent({
       connect: { timeout, ...(ca === undefined ? {} : { ca }) },
       // Of streams, the silence is watched by who reads them: only he knows when it is he who does not listen.
       bodyTimeout: 0,
-      headersTimeout: silenceMsMax,
+      headersTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS
     })
   }
@@ -114,27 +114,35 @@ class HttpTransport implements Transport {
 
   async open({ method, path, headers, body, signal }: StreamCall): Promise<Readable> {
     this.#assertOpen()
-    const answer = await this.#agent.request({
-      origin: this.url,
-      method,
-      path,
-      headers: {
-        ...this.#headers(),
-        ...headers,
-        accept: FRAMES_CONTENT_TYPE,
-        ...(body === undefined ? {} : { 'content-type': FRAMES_CONTENT_TYPE })
-      },
-      ...(body === undefined ? {} : { body }),
-      signal: AbortSignal.any([signal, this.closing])
-    })
-    if (answer.statusCode !== 200) throw errorFromWire(await errorOf(answer.body), answer.statusCode)
-    // Something else that listens there, or a proxy that answers for the center.
-    if (answer.headers['content-type'] !== FRAMES_CONTENT_TYPE) {
-      answer.body.destroy()
-      throw logLinkBroken({ problem: `an answer of type ${String(answer.headers['content-type'])}` })
+    const { connectTimeoutMs, silenceMsMax } = this.tuning
+    const opening = new AbortController()
+    // Undici's own timeout does not run while a body is being sent, and here that is always.
+    const timer = setTimeout(() => opening.abort(logLinkBroken({ problem: 'no answer to the head of a link' })), connectTimeoutMs + silenceMsMax)
+    try {
+      const answer = await this.#agent.request({
+        origin: this.url,
+        method,
+        path,
+        headers: {
+          ...this.#headers(),
+          ...headers,
+          accept: FRAMES_CONTENT_TYPE,
+          ...(body === undefined ? {} : { 'content-type': FRAMES_CONTENT_TYPE })
+        },
+        ...(body === undefined ? {} : { body }),
+        signal: AbortSignal.any([signal, this.closing, opening.signal])
+      })
+      if (answer.statusCode !== 200) throw errorFromWire(await errorOf(answer.body), answer.statusCode)
+      // Something else that listens there, or a proxy that answers for the center.
+      if (answer.headers['content-type'] !== FRAMES_CONTENT_TYPE) {
+        answer.body.destroy()
+        throw logLinkBroken({ problem: `an answer of type ${String(answer.headers['content-type'])}` })
+      }
+      this.#connection = { state: 'connected' }
+      return answer.body
+    } finally {
+      clearTimeout(timer)
     }
-    this.#connection = { state: 'connected' }
-    return answer.body
   }
 
   failed(cause: unknown): void {

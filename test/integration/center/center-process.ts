@@ -145,6 +145,32 @@ export function clientOf(name: string, url: string, options: Partial<RemoteLogOp
   return createRemoteLog({ url, token: tokenOf(name), tuning: { silenceMsMax: 3000, backoffMsMax: 300, ...tuning }, ...rest })
 }
 
+/** One client for each cell, closed with the scope. */
+export function clientsOf(
+  cells: readonly string[],
+  urlOf: (cell: string) => string,
+  options: Partial<RemoteLogOptions> = {}
+): AsyncDisposable & { of(cell: string): RemoteLog } {
+  const clients = new Map(cells.map((cell) => [cell, clientOf(cell, urlOf(cell), options)]))
+  return {
+    of(cell) {
+      const client = clients.get(cell)
+      if (client === undefined) throw new Error(`no client of ${cell}`)
+      return client
+    },
+    async [Symbol.asyncDispose]() {
+      for (const client of clients.values()) await client[Symbol.asyncDispose]()
+    }
+  }
+}
+
+/** The value of a metric whose line begins so. */
+export async function metricOf(center: CenterProcess, line: string): Promise<number> {
+  const text = await (await fetch(`${center.metricsUrl}/metrics`)).text()
+  const found = text.split('\n').find((one) => one.startsWith(line))
+  return found === undefined ? Number.NaN : Number(found.slice(found.lastIndexOf(' ')))
+}
+
 /** All cells and the operator at one center, each call under the token that may make it: what the suite of the port needs. */
 export function everybody(url: string): Log {
   const clients = new Map([...CELLS, 'operator'].map((name) => [name, clientOf(name, url)]))
