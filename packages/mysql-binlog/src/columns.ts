@@ -53,6 +53,8 @@ export interface Column {
   readonly members: readonly Buffer[] | undefined
   /** 0 geometry, 1 point, 2 linestring, … */
   readonly geometryType: number | undefined
+  /** Of VECTOR(n); MySQL 9 says it. */
+  readonly vectorDimensions: number | undefined
   /** False for INVISIBLE columns; MariaDB never says. */
   readonly visible: boolean | undefined
 }

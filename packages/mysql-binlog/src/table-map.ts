@@ -173,6 +173,7 @@ function columnOf({ index, nullable, metadata }: Known, own: ColumnShape): Colum
     collation: metadata.collations.get(index),
     members: metadata.members.get(index),
     geometryType: metadata.geometryTypes.get(index),
+    vectorDimensions: metadata.vectorDimensions.get(index),
     visible: metadata.visible?.[index]
   }
 }

@@ -9,6 +9,7 @@ export interface TableMetadata {
   readonly collations: ReadonlyMap<number, number>
   readonly members: ReadonlyMap<number, readonly Buffer[]>
   readonly geometryTypes: ReadonlyMap<number, number>
+  readonly vectorDimensions: ReadonlyMap<number, number>
   readonly names: readonly string[] | undefined
   readonly primaryKey: readonly KeyPart[] | undefined
   readonly visible: readonly boolean[] | undefined
@@ -26,6 +27,7 @@ function draft(): Draft {
     collations: new Map(),
     members: new Map(),
     geometryTypes: new Map(),
+    vectorDimensions: new Map(),
     names: undefined,
     primaryKey: undefined,
     visible: undefined
@@ -42,14 +44,14 @@ const CHARACTER = new Set<ColumnType>(['char', 'varchar', 'blob', 'varchar-compr
 
 /**
  * Fields of type, length, value to the end of the cursor. Lists go by the columns they are about, in table order. MariaDB counts a
- * GEOMETRY column among the character columns, MySQL does not. A field of an unknown type is passed over: it cannot change the
+ * GEOMETRY column among the character columns, MySQL a VECTOR column. A field of an unknown type is passed over: it cannot change the
  * meaning of the others. @throws BINLOG_TRUNCATED, BINLOG_MALFORMED
  */
 export function readMetadata(cursor: ByteCursor, { shapes, flavour }: Table): TableMetadata {
   const metadata = draft()
   const all = shapes.map((_, index) => index)
   const of = (...types: ColumnType[]): number[] => all.filter((index) => types.includes((shapes[index] as ColumnShape).type))
-  const character = [...CHARACTER, ...(flavour === 'mariadb' ? (['geometry'] as const) : [])]
+  const character = [...CHARACTER, ...(flavour === 'mariadb' ? (['geometry'] as const) : (['vector'] as const))]
   while (cursor.left > 0) {
     const type = cursor.u8()
     const size = cursor.lengthCoded()
@@ -91,6 +93,9 @@ export function readMetadata(cursor: ByteCursor, { shapes, flavour }: Table): Ta
         break
       case 12:
         metadata.visible = [...readBits(field, all).values()]
+        break
+      case 13:
+        for (const column of of('vector')) metadata.vectorDimensions.set(column, field.lengthCoded())
         break
       default:
         continue

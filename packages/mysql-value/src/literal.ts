@@ -2,6 +2,7 @@ import type { CellValue, Column } from '@cellway/change'
 import { isAsciiBased } from './charset.ts'
 import type { ColumnShape } from './column-type.ts'
 import { valueInvalid } from './errors.ts'
+import { jsonLiteral } from './json-literal.ts'
 import { asBuffer, isPlainText, quoteBytes, quoteText } from './quote.ts'
 
 /** One value as SQL, exact in a session that ran SESSION_SQL. Neither NULL nor absent. @throws MYV_VALUE_INVALID */
@@ -11,6 +12,8 @@ export interface LiteralColumn {
   readonly table: string
   readonly column: Column
   readonly shape: ColumnShape
+  /** MySQL's JSON. */
+  readonly targetIsJson: boolean
 }
 
 export function literalOf(of: LiteralColumn): Literal {
@@ -32,8 +35,11 @@ export function literalOf(of: LiteralColumn): Literal {
       return (value) => (typeof value === 'string' && TEMPORAL.test(value) ? `'${value}'` : refuse(of, value, 'no date or time'))
     case 'address':
       return (value) => (typeof value === 'string' && ADDRESS.test(value) ? `'${value}'` : refuse(of, value, 'no address'))
-    case 'json':
-      return (value) => (typeof value === 'string' ? quoteText(value) : refuse(of, value, 'no text'))
+    case 'json': {
+      // MariaDB keeps the text as it is.
+      const jsonText = of.targetIsJson ? jsonLiteral : quoteText
+      return (value) => (typeof value === 'string' ? jsonText(value) : refuse(of, value, 'no text'))
+    }
     case 'geometry':
     case 'bytes':
       return (value) => (value instanceof Uint8Array ? quoteBytes(value) : refuse(of, value, 'no bytes'))
@@ -61,10 +67,10 @@ function textLiteral(of: LiteralColumn, characterSet: string): Literal {
   }
 }
 
-/** With an exponent, since a number without one is a DECIMAL in SQL: no digits are lost, and -0 keeps its sign. */
+/** With an exponent, since a number without one is a DECIMAL in SQL. -0 goes as text, whose sign MySQL keeps; MariaDB has no -0. */
 function doubleSql(value: number): string | undefined {
   if (!Number.isFinite(value)) return undefined
-  if (Object.is(value, -0)) return '-0e0'
+  if (Object.is(value, -0)) return "'-0'"
   const text = String(value)
   return text.includes('e') ? text : `${text}e0`
 }

@@ -59,7 +59,7 @@ export function typeOfMap(column: Column, characterSet: string): MapType | undef
     case 'geometry':
       return geometry(column)
     case 'vector':
-      return plain(`vector(${size})`, ['vector'])
+      return plain(`vector(${column.vectorDimensions ?? 2048})`, ['vector'])
     default:
       return textual(column, characterSet)
   }

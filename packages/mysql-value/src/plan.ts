@@ -50,7 +50,7 @@ export interface TargetPlan {
   isKeyExact(row: Row): boolean
   /** From the raw cells of `selectSql` in a session that ran SESSION_SQL, text protocol. Bytes are views into the cells. @throws MYV_VALUE_INVALID */
   resultRow(cells: readonly (Buffer | null)[]): Row
-  /** Equal as values of this column, whichever flavour or precision they came from. An absent value equals nothing but absent. */
+  /** Equal as values of this column, whichever flavour or precision they came from; 0 and -0 are. An absent value equals nothing but absent. */
   isSame(column: number, a: CellValue, b: CellValue): boolean
   /** Columns that are absent in one of them are not compared. */
   rowsEqual(a: Row, b: Row): boolean

@@ -44,7 +44,7 @@ function planColumn(column: Column, source: TableIdentity, table: TableDescripti
     shape,
     target,
     targetShape,
-    literal: literalOf({ table: `${source.schema}.${source.name}`, column, shape }),
+    literal: literalOf({ table: `${source.schema}.${source.name}`, column, shape, targetIsJson: targetShape.kind === 'json' }),
     read: readerOf({ shape, target: targetShape }),
     isSame: isSameOf({ shape, anyJson: json })
   }

@@ -65,10 +65,10 @@ const COMMON: readonly ColumnCase[] = [
     definition: 'VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
     values: ["'Case'", "'case '", "CONCAT('quote', CHAR(39), CHAR(92), CHAR(10), CHAR(0))"]
   },
-  { definition: 'FLOAT', values: ['-0e0', '3.4028235e38', '-3.4028235e38', '1.4e-45', '8388608.5', '33554432', '0.30000001', '7.038531e-26'] },
+  { definition: 'FLOAT', values: ["'-0'", '3.4028235e38', '-3.4028235e38', '1.4e-45', '8388608.5', '33554432', '0.30000001', '7.038531e-26'] },
   {
     definition: 'DOUBLE',
-    values: ['-0e0', '-1.7976931348623157e308', '4.9e-324', '1e21', '1e-7', '0.1', '123456789012345678', '2.2250738585072011e-308']
+    values: ["'-0'", '-1.7976931348623157e308', '4.9e-324', '1e21', '1e-7', '0.1', '123456789012345678', '2.2250738585072011e-308']
   },
   { definition: 'DOUBLE(10,2)', values: ['1.1', '-99999999.99', '0.01'] },
   {
@@ -104,7 +104,8 @@ const MYSQL_ONLY: readonly ColumnCase[] = [
       "'true'",
       "'1e-7'",
       "JSON_OBJECT('i', 1, 'd', 1.5e0, 's', REPEAT('x', 70000))",
-      "JSON_ARRAY(CAST('2024-02-29 01:02:03.5' AS DATETIME(6)), CAST('-12:00:00' AS TIME), CAST(1.50 AS DECIMAL(5,2)))"
+      "JSON_ARRAY(CAST('2024-02-29 01:02:03.5' AS DATETIME(6)), CAST('-12:00:00' AS TIME), CAST(1.50 AS DECIMAL(5,2)), JSON_OBJECT('a \"k', CAST('-12345678901234567890.123456789' AS DECIMAL(65,9))), 1e20, 123456789012345680000e0)",
+      'CAST(CAST(0.10 AS DECIMAL(3,2)) AS JSON)'
     ]
   },
   { definition: 'VECTOR(3)', values: ["TO_VECTOR('[1.5,-0,3e-38]')", "TO_VECTOR('[0,0,0]')"] }
