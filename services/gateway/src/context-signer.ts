@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { encodeContext, type RequestContext } from '@cellway/topology'
+import { ownText } from './http/own-text.ts'
 
 /** Signatures are reused within a window, and stay valid for one window longer. */
 const WINDOW_SECONDS = 120
@@ -46,8 +47,10 @@ export class ContextSigner {
     const id = context.key || context.bucket || context.cell
     const first = this.#signed.get(id)
     for (let signed = first; signed !== undefined; signed = signed.next) if (isSame(signed.context, context)) return signed.lines
-    const lines = this.#sign(context, window)
-    this.#signed.set(id, { context, lines, next: first })
+    // Flat, so that it holds no part of the request, and costs less whenever it is put into a head.
+    const lines = ownText(this.#sign(context, window))
+    const own = context.key === undefined ? context : { ...context, key: ownText(context.key) }
+    this.#signed.set(own.key || own.bucket || own.cell, { context: own, lines, next: first })
     this.#count += 1
     return lines
   }

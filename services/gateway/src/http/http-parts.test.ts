@@ -58,6 +58,7 @@ t.test('an answer that could be read in two ways is refused', async (t) => {
     ['bare line feed', 'HTTP/1.1 200 OK\r\nx-a: b\nset-cookie: c'],
     ['bare carriage return', 'HTTP/1.1 200 OK\r\nx-a: b\rc'],
     ['NUL in a value', 'HTTP/1.1 200 OK\r\nx-a: b\0'],
+    ['a no-break space behind the length', 'HTTP/1.1 200 OK\r\ncontent-length: 5\xa0'],
     ['space in a name', 'HTTP/1.1 200 OK\r\nx a: b'],
     ['space before the colon', 'HTTP/1.1 200 OK\r\nx-a : b'],
     ['folded line', 'HTTP/1.1 200 OK\r\nx-a: b\r\n c: d'],

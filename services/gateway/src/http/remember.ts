@@ -1,3 +1,5 @@
+import { ownText } from './own-text.ts'
+
 export interface RememberLimits {
   readonly entriesMax: number
   /** Longer texts are computed each time: what clients choose must not fill the memory. */
@@ -16,8 +18,10 @@ export function remember<Value extends string | object>(
   return (text) => {
     const known = made.get(text)
     if (known !== undefined) return known
-    const value = make(text)
-    if (made.size < entriesMax && text.length <= charsMax) made.set(text, value)
+    if (made.size >= entriesMax || text.length > charsMax) return make(text)
+    const own = ownText(text)
+    const value = make(own)
+    made.set(own, value)
     return value
   }
 }

@@ -74,7 +74,6 @@ class BodyStream extends Readable implements BodyReader {
       this.#bytes += chunk.length
       this.push(chunk)
     }
-    request.pauseBody()
     request.readBody(this)
   }
 

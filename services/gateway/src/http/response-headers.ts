@@ -1,5 +1,8 @@
 import { upstreamInvalid } from '../errors.ts'
+import { COLON, CR, LF, SPACE, TAB, TEXT, TOKEN } from './characters.ts'
 import { dashedName, headerKind } from './names.ts'
+import { ownText } from './own-text.ts'
+import { remember } from './remember.ts'
 
 /** How the end of an answer's body is found. */
 export type AnswerFraming =
@@ -29,9 +32,6 @@ export interface AnswerContext {
 }
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/
-const NAME_PATTERN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-/** obs-text is allowed (RFC 9110 5.5); control characters would let an upstream write headers of its own. */
-const LINE_PATTERN = /^[\t\x20-\x7e\x80-\xff]*$/
 const LENGTH_PATTERN = /^(?:0|[1-9][0-9]{0,15})$/
 
 type NameUse = 'plain' | 'dropped' | 'internal' | 'length' | 'coding' | 'connection' | 'keep-alive' | 'type'
@@ -50,37 +50,64 @@ interface Seen {
   idleMsMax: number
 }
 
+interface StatusLine {
+  /** 0: malformed. */
+  readonly statusCode: number
+  readonly is11: boolean
+}
+
+const parseStatusLine: (line: string) => StatusLine = remember(
+  (line) => {
+    const [, minor, status = '0'] = STATUS_LINE.exec(line) ?? []
+    return { statusCode: Number(status), is11: minor === '1' }
+  },
+  { entriesMax: 100, charsMax: 64 }
+)
+
 /**
  * Reads the head of an answer, from the status line up to the empty line (without it), and scrubs it. Nothing is repaired: an
  * answer that could be framed in two ways would let an instance put bytes of its own into somebody else's.
  * @throws GW_UPSTREAM_INVALID
  */
 export function readAnswerHead(text: string, context: AnswerContext): UpstreamHead {
-  const lines = text.split('\r\n')
-  const [, minor, status] = STATUS_LINE.exec(lines[0] ?? '') ?? []
-  if (status === undefined) throw invalid(context, 'the status line is malformed')
-  const statusCode = Number(status)
+  const firstEnd = text.indexOf('\r\n')
+  const { statusCode, is11 } = parseStatusLine(firstEnd === -1 ? text : text.slice(0, firstEnd))
+  if (statusCode === 0) throw invalid(context, 'the status line is malformed')
   const seen: Seen = { headers: [], length: undefined, chunked: false, connection: undefined, notExecuted: false, eventStream: false, idleMsMax: 0 }
-  for (let at = 1; at < lines.length; at++) readLine(lines[at] ?? '', seen, context)
+  let at = firstEnd === -1 ? text.length + 1 : firstEnd + 2
+  while (at <= text.length) at = readLine(text, at, seen, context)
   const named = seen.connection?.toLowerCase()
-  const framing = framingOf(statusCode, minor === '1', seen, context)
+  const framing = framingOf(statusCode, is11, seen, context)
   return {
     statusCode,
     headers: named === undefined || isOrdinary(named) ? seen.headers : withoutNamed(seen.headers, named),
     framing,
-    reusable: minor === '1' && framing.kind !== 'until-close' && (named === undefined || !named.includes('close')),
+    reusable: is11 && framing.kind !== 'until-close' && (named === undefined || !named.includes('close')),
     idleMsMax: seen.idleMsMax,
     notExecuted: seen.notExecuted && statusCode === 421,
     eventStream: seen.eventStream
   }
 }
 
-function readLine(line: string, seen: Seen, context: AnswerContext): void {
-  const colon = line.indexOf(':')
-  const name = line.slice(0, colon)
-  if (colon < 1 || !LINE_PATTERN.test(line)) throw invalid(context, 'a header line is malformed')
-  const value = line.slice(colon + 1).trim()
-  switch (nameUses.get(name) ?? useOf(name, context)) {
+/** Obs-text is allowed (RFC 9110 5.5); control characters would let an upstream write headers of its own. @returns where the next line begins */
+function readLine(text: string, lineAt: number, seen: Seen, context: AnswerContext): number {
+  let at = lineAt
+  while (TOKEN[text.charCodeAt(at)] === 1) at += 1
+  if (at === lineAt || text.charCodeAt(at) !== COLON) throw invalid(context, 'a header line is malformed')
+  const name = text.slice(lineAt, at)
+  at += 1
+  while (isBlank(text.charCodeAt(at))) at += 1
+  const valueAt = at
+  while (TEXT[text.charCodeAt(at)] === 1) at += 1
+  if (at < text.length && (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF)) throw invalid(context, 'a header line is malformed')
+  let valueEnd = at
+  while (valueEnd > valueAt && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd -= 1
+  takeHeader(name, text.slice(valueAt, valueEnd), seen, context)
+  return at + 2
+}
+
+function takeHeader(name: string, value: string, seen: Seen, context: AnswerContext): void {
+  switch (nameUses.get(name) ?? useOf(name)) {
     case 'plain':
       seen.headers.push(name, value)
       return
@@ -111,8 +138,11 @@ function readLine(line: string, seen: Seen, context: AnswerContext): void {
   }
 }
 
-function useOf(name: string, context: AnswerContext): NameUse {
-  if (!NAME_PATTERN.test(name)) throw invalid(context, 'a header name is malformed')
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB
+}
+
+function useOf(name: string): NameUse {
   const lower = name.toLowerCase()
   const kind = headerKind(dashedName(lower))
   const use: NameUse =
@@ -129,7 +159,7 @@ function useOf(name: string, context: AnswerContext): NameUse {
               : lower === 'content-type'
                 ? 'type'
                 : 'plain'
-  if (nameUses.size < NAMES_MAX) nameUses.set(name, use)
+  if (nameUses.size < NAMES_MAX) nameUses.set(ownText(name), use)
   return use
 }
 

@@ -1,5 +1,5 @@
 import { badRequest, headersTooLarge } from '../errors.ts'
-import { CR, LF } from './characters.ts'
+import { CR, LF } from '../http/characters.ts'
 import { HeadParser, type HeadParserLimits, UNFINISHED } from './head-parser.ts'
 
 /** Hex digits of a chunk size: 2^32 - 1 at most, so that no reader can take it for another number; then extensions as RFC 9112 7.1.1 has them. */

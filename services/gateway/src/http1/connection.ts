@@ -48,6 +48,7 @@ type State = 'waiting' | 'head' | 'request' | 'flushing' | 'lingering' | 'over'
 export class Connection {
   readonly socket: Socket
   readonly #context: ConnectionContext
+  readonly #transport: Socket
   #state: State = 'waiting'
   /** When the sweep looks after it (`onDeadline`). */
   deadline: number
@@ -66,8 +67,10 @@ export class Connection {
     close: (): void => this.#onClosed()
   }
 
-  constructor(socket: Socket, context: ConnectionContext) {
+  /** @param transport the TCP socket, if `socket` is TLS on top of it. */
+  constructor(socket: Socket, context: ConnectionContext, transport: Socket = socket) {
     this.socket = socket
+    this.#transport = transport
     this.#context = context
     this.deadline = context.deadlineAfter(context.limits.headersTimeoutMs)
     const { data, drain, end, error, close } = this.#listeners
@@ -274,8 +277,7 @@ export class Connection {
   }
 
   abort({ reset }: { readonly reset: boolean }): void {
-    // A TLS connection that ends without its own goodbye is known to be cut.
-    if (reset && !this.#context.encrypted) this.socket.resetAndDestroy()
+    if (reset) this.#transport.resetAndDestroy()
     else this.socket.destroy()
   }
 

@@ -1,5 +1,5 @@
 import { badRequest, headersTooLarge } from '../errors.ts'
-import { COLON, CR, LF, SPACE, TAB, TEXT, TOKEN, VISIBLE } from './characters.ts'
+import { COLON, CR, LF, SPACE, TAB, TEXT, TOKEN, VISIBLE } from '../http/characters.ts'
 
 export interface HeadParserLimits {
   readonly headersMax: number

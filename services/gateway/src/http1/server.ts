@@ -41,8 +41,9 @@ export class Http1Server {
     }
   }
 
-  accept(socket: Socket): void {
-    this.#connections.add(new Connection(socket, this.#context))
+  /** @param transport the TCP socket, if `socket` is TLS on top of it. */
+  accept(socket: Socket, transport?: Socket): void {
+    this.#connections.add(new Connection(socket, this.#context, transport))
     this.#sweep ??= setInterval(() => this.#onSweep(), SWEEP_MS)
   }
 

@@ -51,6 +51,9 @@ function createSecure(plane: DataPlane): Listening {
   const { limits, listen: address } = plane.config
   const http1 = createHttp1(plane, { encrypted: true })
   const http2 = createHttp2(plane)
+  // node does not say on which TCP socket a TLS socket stands, and only TCP can be reset.
+  const transports = new Map<string, Socket>()
+  const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
   const server = createTlsServer(
     {
       ...SOCKET_OPTIONS,
@@ -59,8 +62,17 @@ function createSecure(plane: DataPlane): Listening {
       key: readFileSync(address.tls?.keyFile ?? ''),
       handshakeTimeout: limits.headersTimeoutMs
     },
-    (socket: TLSSocket) => (socket.alpnProtocol === 'h2' ? http2 : http1).accept(socket)
+    (socket: TLSSocket) => {
+      const transport = transports.get(endOf(socket))
+      if (socket.alpnProtocol === 'h2') http2.accept(socket)
+      else http1.accept(socket, transport)
+    }
   )
+  server.on('connection', (transport: Socket) => {
+    const end = endOf(transport)
+    transports.set(end, transport)
+    transport.once('close', () => transports.delete(end))
+  })
   return { server, http1, http2 }
 }
 
