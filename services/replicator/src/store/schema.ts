@@ -34,8 +34,9 @@ export const CORE_MIGRATIONS: readonly (readonly string[])[] = [
       PRIMARY KEY (space, bucket)) ${END}`,
     `CREATE TABLE IF NOT EXISTS cellway.opened (space ${NAME}, bucket ${KEY_TEXT}, epoch ${U64}, owner ${NAME}, requires_positions TEXT NOT NULL,
       PRIMARY KEY (space, bucket, epoch)) ${END}`,
-    `CREATE TABLE IF NOT EXISTS cellway.repair (id ${NAME}, cell ${NAME}, reason ${NAME}, conflict_id BIGINT UNSIGNED NULL, created_us ${U64},
-      PRIMARY KEY (id)) ${END}`,
+    // `images`: the rows as they are to be, so that nothing but this row has to be written and read.
+    `CREATE TABLE IF NOT EXISTS cellway.repair (id ${NAME}, cell ${NAME}, kind ${NAME}, reason ${NAME}, conflict_id BIGINT UNSIGNED NULL,
+      created_us ${U64}, images LONGBLOB NOT NULL, PRIMARY KEY (id)) ${END}`,
     `CREATE TABLE IF NOT EXISTS cellway.conflict (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, source_cell ${NAME}, store ${NAME},
       source_gtid VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, commit_time_us ${U64}, table_schema ${SQL_NAME}, table_name ${SQL_NAME},
       key_text TEXT NOT NULL, class ${NAME}, policy ${NAME}, decision ${NAME}, before_image LONGTEXT NULL, after_image LONGTEXT NULL,

@@ -32,3 +32,24 @@ export function isDuplicateKey(cause: unknown): boolean {
   const errno = errnoOf(cause)
   return errno === SERVER_ERROR.duplicateKey || errno === SERVER_ERROR.duplicateKeyNamed
 }
+
+/** A foreign key: the row refers to one that is not here, or one that is here refers to it. */
+export function isOrphan(cause: unknown): boolean {
+  const errno = errnoOf(cause)
+  return errno === SERVER_ERROR.noReferencedRow || errno === SERVER_ERROR.rowIsReferenced
+}
+
+/** The row itself does not fit the table here: no other row and no waiting would change that. */
+export function isMisfit(cause: unknown): boolean {
+  return MISFITS.has(errnoOf(cause) ?? 0)
+}
+
+/** The table is not as it was when it was described. */
+export function isSchemaChange(cause: unknown): boolean {
+  return SCHEMA_CHANGES.has(errnoOf(cause) ?? 0)
+}
+
+/** NULL or no default where one is needed, out of range, cut, no such value, a CHECK. */
+const MISFITS: ReadonlySet<number> = new Set([1048, 1264, 1265, 1292, 1300, 1364, 1366, 1406, 1416, 1690, 3140, 3819, 3854, 4025, 4078])
+/** Unknown table or column, another count of columns, no such index, a definition that changed under the statement. */
+const SCHEMA_CHANGES: ReadonlySet<number> = new Set([1049, 1054, 1136, 1146, 1176, 1412, 1615])
