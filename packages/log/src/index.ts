@@ -27,3 +27,5 @@ export {
 export type { LostRange, SalvagedStream, SalvageOptions, SalvageReport } from './salvage.ts'
 export { salvage } from './salvage.ts'
 export type { StreamInspection } from './stream-ports.ts'
+export type { VerifiedStream, VerifyOptions, VerifyReport } from './verify.ts'
+export { verifyLog } from './verify.ts'
