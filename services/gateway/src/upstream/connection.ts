@@ -31,6 +31,12 @@ export interface SendingHandler {
   onError(error: Error): void
 }
 
+/**
+ * All plain connections read into this one, because each read is handled before the next: without it node allocates 64 KiB per
+ * read and takes every answer through a stream's buffer.
+ */
+const READ_BUFFER = Buffer.alloc(64 * 1024)
+
 /** Why a sending failed, as a code to match on. */
 export class SendingError extends Error {
   readonly code: string
@@ -74,6 +80,7 @@ export class Connection {
   }
   #connected = false
   #closed = false
+  #detached = false
   /** When the pool's sweep ends what waits too long; Infinity: never. In monotonic milliseconds. */
   deadlineMs = Number.POSITIVE_INFINITY
   #phase: 'connect' | 'answer' | 'body' | 'idle' = 'connect'
@@ -82,8 +89,11 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options
     const { host, port, tlsName } = options
+    const onread = { buffer: READ_BUFFER, callback: (bytes: number): boolean => this.#onRead(bytes) }
     const socket =
-      tlsName === undefined ? connect({ host, port, noDelay: true }) : connectTls({ host, port, servername: tlsName, ALPNProtocols: ['http/1.1'] })
+      tlsName === undefined
+        ? connect({ host, port, noDelay: true, onread })
+        : connectTls({ host, port, servername: tlsName, ALPNProtocols: ['http/1.1'] })
     this.#socket = socket
     socket.once(tlsName === undefined ? 'connect' : 'secureConnect', () => this.#onConnected())
     socket.on('data', this.#listeners.data).on('end', this.#listeners.end).on('error', this.#listeners.error).on('close', this.#listeners.close)
@@ -182,6 +192,15 @@ export class Connection {
     }
   }
 
+  /** @returns whether to read on */
+  #onRead(bytes: number): boolean {
+    const chunk = Buffer.from(READ_BUFFER.subarray(0, bytes))
+    // Handed over, it is a stream like any other, for which somebody else holds the listeners.
+    if (this.#detached) return this.#socket.push(chunk)
+    this.#onData(chunk)
+    return true
+  }
+
   #onData(chunk: Buffer): void {
     const job = this.#job
     if (job === undefined) {
@@ -263,6 +282,7 @@ export class Connection {
   #detach(): void {
     this.#job = undefined
     this.#closed = true
+    this.#detached = true
     const { data, end, error, close } = this.#listeners
     this.#socket.off('data', data).off('end', end).off('error', error).off('close', close)
     this.#options.onClosed(this)
