@@ -213,7 +213,7 @@ export function startApplier(options: StartOptions): Running {
   const counted: Counted = { batches: [], conflicts: [], heartbeats: [], parked: 0, retried: 0, echoes: 0 }
   const gate = options.gate === undefined ? {} : { gate: options.gate }
   const context = contextOf(center, snapshot)
-  const applier = new Applier({ context, config: target.config, sourceCell, epoch, positions, policies, metrics: metricsOf(counted), ...gate })
+  const applier = new Applier({ context, mysql: target.config, sourceCell, epoch, positions, policies, metrics: metricsOf(counted), ...gate })
   const stop = new AbortController()
   const ended = applier.run(stop.signal).then(
     () => undefined,

@@ -33,7 +33,7 @@ import { BeginAgain } from './work.ts'
 export interface ApplierOptions {
   readonly context: CellContext
   /** The database of this cell, with the account that applies. */
-  readonly config: MysqlConfig
+  readonly mysql: MysqlConfig
   readonly sourceCell: string
   /** Of this replicator process. */
   readonly epoch: number
@@ -125,11 +125,11 @@ export class Applier {
   }
 
   async #runOnce(outer: AbortSignal): Promise<void> {
-    const { context, config, sourceCell } = this.#options
+    const { context, mysql, sourceCell } = this.#options
     const stop = new AbortController()
     const signal = AbortSignal.any([outer, stop.signal])
-    await using session = await openSession(config, { role: 'applier', reservedServerId: reservedServerId(this.#cellNumber()), signal })
-    await using side = await openSession(config, { role: 'plain', signal })
+    await using session = await openSession(mysql, { role: 'applier', reservedServerId: reservedServerId(this.#cellNumber()), signal })
+    await using side = await openSession(mysql, { role: 'plain', signal })
     await ensureSchema(side)
     const work = await this.#workbench({ session, side, signal })
     const { store } = context
@@ -198,8 +198,8 @@ export class Applier {
   }
 
   async #remember(state: StreamState): Promise<void> {
-    const { config, context, sourceCell } = this.#options
-    await using session = await openSession(config, { role: 'plain', signal: AbortSignal.timeout(30_000) })
+    const { mysql, context, sourceCell } = this.#options
+    await using session = await openSession(mysql, { role: 'plain', signal: AbortSignal.timeout(30_000) })
     await writeStreamState(session, sourceCell, context.store, state)
   }
 
