@@ -6,7 +6,7 @@ import { runGoodRow, runRow, type Target } from './run-row.ts'
 
 t.setTimeout(120_000)
 
-/** HTTP/1.1 inside of TLS comes through node's HTTP/2 server, which sets up its parser in another place than node:http does. */
+/** HTTP/1.1 inside of TLS comes by another way than on the plain port: ALPN parts it from HTTP/2. */
 const gateway = await startGateway({ tls: true })
 t.teardown(() => gateway[Symbol.asyncDispose]())
 const target: Target = { port: gateway.port, tls: { ca: gateway.ca }, upstreams: gateway.upstreams, world: gateway.world, deadlineMs: 2_000 }

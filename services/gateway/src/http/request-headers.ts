@@ -9,7 +9,7 @@ export interface ForwardedFacts {
 /**
  * The head for the upstream, without the empty line: ours first (a server that drops headers past its limit must not drop these),
  * then what the client sent and may keep. The framing is always written anew. Every part was checked for control characters when
- * it came in (`head.ts`, node's parser, nghttp2) or was made by us.
+ * it came in (`head.ts`, `http1/`, nghttp2) or was made by us.
  * @param context the `x-cellway-*` headers as lines.
  * @param protocol what stands between host and our headers: `connection` and `upgrade` for a WebSocket.
  */
