@@ -35,6 +35,9 @@ export interface ColumnShape {
   /** Empty where it is not said. */
   readonly collation: string
   readonly notNull: boolean
+  readonly autoIncrement: boolean
+  readonly invisible: boolean
+  /** With `on update …`. */
   readonly defaultSql: string | undefined
 }
 
@@ -88,7 +91,7 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
 
 const SYNONYMS: Readonly<Record<string, string>> = { integer: 'int', numeric: 'decimal', real: 'double', geomcollection: 'geometrycollection' }
 
-/** The type with, perhaps, `collate …`, `not null`, `default …` behind it. Undefined for a type that this version does not know. */
+/** The type with, perhaps, `collate …`, `not null`, `auto_increment`, `invisible`, `default …` behind it. Undefined for a type that this version does not know. */
 export function parseColumn({ type, characterSet }: { readonly type: string; readonly characterSet: string }): ColumnShape | undefined {
   const word = /^\s*([a-z0-9]+)/i.exec(type)
   if (word?.[1] === undefined) return undefined
@@ -100,7 +103,7 @@ export function parseColumn({ type, characterSet }: { readonly type: string; rea
   const close = type[open] === '(' ? closingParenthesis(type, open) : open
   const inner = close > open ? type.slice(open + 1, close - 1) : ''
   const rest = type.slice(close)
-  const attributes = /\s(?:collate|not null|default)\s?/i.exec(rest)
+  const attributes = /\s(?:collate|not null|auto_increment|invisible|default)\b/i.exec(rest)
   const attributesAt = attributes === null ? rest.length : attributes.index
   const tail = rest.slice(attributesAt)
   const isMembers = base === 'enum' || base === 'set'
@@ -119,6 +122,8 @@ export function parseColumn({ type, characterSet }: { readonly type: string; rea
     zerofill: /\bzerofill\b/i.test(rest.slice(0, attributesAt)),
     collation: /\bcollate (\w+)/i.exec(beforeDefault)?.[1] ?? '',
     notNull: /\bnot null\b/i.test(beforeDefault),
+    autoIncrement: /\bauto_increment\b/i.test(beforeDefault),
+    invisible: /\binvisible\b/i.test(beforeDefault),
     defaultSql
   }
 }
@@ -151,5 +156,6 @@ export function columnDefinition({ typeSql, collation, nullable, defaultSql, ext
   const onUpdate = /on update [\w()]+/i.exec(extra)?.[0]
   const value = defaultSql === undefined || defaultSql === 'NULL' ? '' : ` default ${defaultSql}`
   const updated = onUpdate === undefined ? '' : `${value === '' ? ' default NULL' : ''} ${onUpdate}`
-  return `${typeSql}${collation === '' ? '' : ` collate ${collation}`}${nullable ? '' : ' not null'}${value}${updated}`
+  const words = ['auto_increment', 'invisible'].filter((word) => new RegExp(`\\b${word}\\b`, 'i').test(extra)).map((word) => ` ${word}`)
+  return `${typeSql}${collation === '' ? '' : ` collate ${collation}`}${nullable ? '' : ' not null'}${words.join('')}${value}${updated}`
 }

@@ -8,6 +8,8 @@ export interface DefinitionOptions {
   readonly flavour: Flavour
   /** Part of the key: it cannot be NULL. */
   readonly isKey: boolean
+  /** The target counts this column up, or shall; that takes a key that begins with it. */
+  readonly counts: boolean
   /** The column's own table, for errors. */
   readonly table: string
 }
@@ -19,7 +21,7 @@ const MARIADB_ONLY: Readonly<Record<string, { readonly typeSql: string; readonly
 }
 
 /** A column as CREATE and ALTER TABLE of the flavour take it. @throws MYV_TYPE_UNKNOWN */
-export function columnSql(column: Column, { flavour, isKey, table }: DefinitionOptions): string {
+export function columnSql(column: Column, { flavour, isKey, counts, table }: DefinitionOptions): string {
   const shape = parseColumn(column)
   if (shape === undefined) throw typeUnknown({ table, column: column.name, type: column.type })
   const replaced = flavour === 'mysql' ? MARIADB_ONLY[shape.base] : undefined
@@ -31,6 +33,8 @@ export function columnSql(column: Column, { flavour, isKey, table }: DefinitionO
   parts.push(shape.notNull || isKey ? 'NOT NULL' : 'NULL')
   const value = shape.defaultSql === undefined ? undefined : defaultFor(shape.defaultSql, { flavour, typeSql: shape.typeSql })
   if (value !== undefined) parts.push(`DEFAULT ${value}`)
+  if (counts) parts.push('AUTO_INCREMENT')
+  if (shape.invisible) parts.push('INVISIBLE')
   return parts.join(' ')
 }
 
@@ -66,7 +70,10 @@ function defaultFor(defaultSql: string, { flavour, typeSql }: DefaultContext): s
 /** @throws MYV_TYPE_UNKNOWN */
 export function createTableSql(source: TableIdentity, flavour: Flavour): string {
   const table = `${source.schema}.${source.name}`
-  const columns = source.columns.map((column, index) => columnSql(column, { flavour, isKey: source.keyColumns.includes(index), table }))
+  const counts = (column: Column, index: number): boolean => source.keyColumns[0] === index && parseColumn(column)?.autoIncrement === true
+  const columns = source.columns.map((column, index) =>
+    columnSql(column, { flavour, isKey: source.keyColumns.includes(index), counts: counts(column, index), table })
+  )
   const key = source.keyColumns.map((index) => quoteIdentifier(source.columns[index]?.name ?? '')).join(', ')
   return `CREATE TABLE ${quoteTable(source)} (${[...columns, `PRIMARY KEY (${key})`].join(', ')}) ENGINE=InnoDB`
 }
@@ -75,21 +82,25 @@ export interface AlterOptions {
   readonly flavour: Flavour
   /** Names of the source's columns that the target lacks. */
   readonly add: ReadonlySet<string>
-  /** Those that it has, but too small or of another kind. */
-  readonly modify: ReadonlySet<string>
+  /** Those that it computes: they cannot be changed, only dropped and added. */
+  readonly replace: ReadonlySet<string>
+  /** Those that it has, but too small or of another kind, and whether it counts them up. */
+  readonly modify: ReadonlyMap<string, boolean>
   /** More clauses, as they are. */
   readonly clauses: readonly string[]
 }
 
 /** Each column goes where the source has it: behind the one before it. @throws MYV_TYPE_UNKNOWN */
-export function alterTableSql(source: TableIdentity, { flavour, add, modify, clauses }: AlterOptions): string {
+export function alterTableSql(source: TableIdentity, { flavour, add, replace, modify, clauses }: AlterOptions): string {
   const table = `${source.schema}.${source.name}`
   const changes = source.columns.flatMap((column, index) => {
-    const definition = (): string => columnSql(column, { flavour, isKey: source.keyColumns.includes(index), table })
-    if (modify.has(column.name)) return [`MODIFY COLUMN ${definition()}`]
-    if (!add.has(column.name)) return []
+    const definition = (counts: boolean): string => columnSql(column, { flavour, isKey: source.keyColumns.includes(index), counts, table })
+    const counts = modify.get(column.name)
+    if (counts !== undefined) return [`MODIFY COLUMN ${definition(counts)}`]
+    if (!add.has(column.name) && !replace.has(column.name)) return []
     const before = source.columns[index - 1]
-    return [`ADD COLUMN ${definition()} ${before === undefined ? 'FIRST' : `AFTER ${quoteIdentifier(before.name)}`}`]
+    const drop = replace.has(column.name) ? [`DROP COLUMN ${quoteIdentifier(column.name)}`] : []
+    return [...drop, `ADD COLUMN ${definition(false)} ${before === undefined ? 'FIRST' : `AFTER ${quoteIdentifier(before.name)}`}`]
   })
   const all = [...changes, ...clauses]
   return all.length === 0 ? '' : `ALTER TABLE ${quoteTable(source)} ${all.join(', ')}`

@@ -52,7 +52,7 @@ function keyDifferences(table: TableDescription, other: TableDescription): { pro
   const own = uniqueKeys(table)
   const theirs = uniqueKeys(other)
   const missing = [...own].filter(([text, { name }]) => !theirs.has(text) && name !== 'PRIMARY')
-  const extra = [...theirs].filter(([text, { name }]) => !own.has(text) && name !== 'PRIMARY')
+  const extra = [...theirs].filter(([text]) => !own.has(text))
   return [
     ...missing.map(([text, { name }]) => ({
       problem: `The unique key ${name} (${text}) is missing`,
@@ -60,7 +60,7 @@ function keyDifferences(table: TableDescription, other: TableDescription): { pro
     })),
     ...extra.map(([text, { name }]) => ({
       problem: `The unique key ${name} (${text}) is in the second cell only`,
-      statement: `ALTER TABLE ${quoteTable(other)} DROP KEY ${quoteIdentifier(name)}`
+      statement: `ALTER TABLE ${quoteTable(other)} DROP ${name === 'PRIMARY' ? 'PRIMARY KEY' : `KEY ${quoteIdentifier(name)}`}`
     }))
   ]
 }

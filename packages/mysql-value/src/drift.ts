@@ -16,14 +16,17 @@ export function findDrift(source: TableIdentity, target: TableDescription | unde
   if (target === undefined) return { problems: [`The table ${source.schema}.${source.name} is missing`], statement: createTableSql(source, flavour) }
   const problems: string[] = []
   const add = new Set<string>()
-  const modify = new Set<string>()
+  const replace = new Set<string>()
+  const modify = new Map<string, boolean>()
   const clauses: string[] = []
   source.columns.forEach((column, index) => {
     const found = target.columns.find(({ name }) => name.toLowerCase() === column.name.toLowerCase())
     const problem = found === undefined ? 'is missing' : columnProblem(column, found, { source, isKey: source.keyColumns.includes(index) })
     if (problem === undefined) return
     problems.push(`The column ${column.name} ${problem}`)
-    ;(found === undefined ? add : modify).add(column.name)
+    if (found === undefined) add.add(column.name)
+    else if (found.generated !== 'no') replace.add(column.name)
+    else modify.set(column.name, found.autoIncrement)
   })
   for (const column of columnsWithoutValue(source, target)) {
     problems.push(`The column ${column.name}, which the source has not, has no default`)
@@ -35,7 +38,7 @@ export function findDrift(source: TableIdentity, target: TableDescription | unde
     clauses.push(keyClause(target, names))
   }
   if (problems.length === 0) return undefined
-  return { problems, statement: alterTableSql(source, { flavour, add, modify, clauses }) }
+  return { problems, statement: alterTableSql(source, { flavour, add, replace, modify, clauses }) }
 }
 
 function columnProblem(column: Column, found: ColumnDescription, { source, isKey }: { source: TableIdentity; isKey: boolean }): string | undefined {
