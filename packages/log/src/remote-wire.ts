@@ -146,8 +146,11 @@ class PieceReader implements FrameReader {
       if (this.#headerBytes < HEADER_BYTES) return undefined
     }
     const bytes = this.#header.readUInt32LE(4)
+    const payloadBytes = bytes - 2 * NUMBER_BYTES
+    if (payloadBytes > RECORD_BYTES_MAX && this.#header.readUInt32LE(0) === KIND.append) {
+      throw logRecordTooLarge({ bytes: payloadBytes, bytesMax: RECORD_BYTES_MAX })
+    }
     if (bytes <= BODY_BYTES_MAX) return bytes
-    if (this.#header.readUInt32LE(0) === KIND.append) throw logRecordTooLarge({ bytes: bytes - 2 * NUMBER_BYTES, bytesMax: RECORD_BYTES_MAX })
     throw logLinkBroken({ problem: `a frame of ${bytes} bytes` })
   }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import type { CellwayError } from '@cellway/base'
 import type { FrameReader, Log } from '@cellway/log'
 import { BEAT_EVERY_MS, createFrameReader, encodeBeat, encodeError, errorToWire, FRAMES_CONTENT_TYPE, logLinkBroken } from '@cellway/log'
@@ -154,6 +155,8 @@ function endLink(response: ServerResponse, error: CellwayError): void {
 
 /** Until the client has read the end and gone; what it still sends is thrown away. */
 async function leave(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  // An end would overtake answers that are still held together for this turn.
+  await setImmediate()
   if (response.destroyed) return
   request.resume()
   if (request.complete) {
