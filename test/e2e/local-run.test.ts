@@ -40,6 +40,7 @@ t.test('two runs side by side', LONG, async (t) => {
     t.match(local, {
       basePort: FIRST,
       control: { url: `http://127.0.0.1:${FIRST}`, token: /^cwt_/ },
+      center: { url: `http://127.0.0.1:${FIRST + 10}`, token: /.{40}/ },
       cells: { beijing: cellShape(FIRST + 100), shanghai: cellShape(FIRST + 200) }
     })
     t.same(Object.keys(local.cells), ['beijing', 'shanghai'])
@@ -76,7 +77,7 @@ t.test('two runs side by side', LONG, async (t) => {
 
   await t.test('stop stops its own run and nothing else', LONG, async (t) => {
     const first = processes(FIRST)
-    t.equal(Object.keys(first.children).length, 11, 'control and five processes per cell')
+    t.equal(Object.keys(first.children).length, 14, 'control, the center and six processes per cell')
     t.equal((await command('stop', '--base-port', String(FIRST))).code, 0)
     t.same(alive(first), [], 'nothing of the first is left')
     t.notOk(existsSync(join(root, 'local.json')), 'no file points to it')
@@ -102,7 +103,7 @@ t.test('Ctrl-C stops everything, however many signals one press makes', LONG, as
   const output = collect(child)
   while (!output().includes('Ctrl-C') && child.exitCode === null) await once(child.stdout ?? child, 'data')
   const running = processes(INTERRUPTED)
-  t.equal(alive(running).length, 5)
+  t.equal(alive(running).length, 7)
   child.kill('SIGINT')
   child.kill('SIGTERM')
   const [code] = await once(child, 'exit')
@@ -138,7 +139,8 @@ function cellShape(port: number) {
     app: url(2),
     apps: [url(2), url(3)],
     mysql: { host: '127.0.0.1', port: port + 6, user: String, password: /.{20}/, database: 'shop', adminUser: String, adminPassword: /.{20}/ },
-    redis: { host: '127.0.0.1', port: port + 7 }
+    redis: { host: '127.0.0.1', port: port + 7 },
+    replicator: url(8)
   }
 }
 

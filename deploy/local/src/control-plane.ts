@@ -1,4 +1,4 @@
-/** What a run asks of control: the topology at the first start, tokens for its gateways. */
+/** What a run asks of control: the topology at the first start, tokens for its gateways and replicators. */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { type ControlClient, createControlClient } from '@cellway/client'
 import { stepFailed } from './errors.ts'
 import { filesOf, type RunLayout } from './layout.ts'
 import { readSecret, writeSecret } from './secrets.ts'
-import { controlUrl, gatewayTokenFile } from './services.ts'
+import { controlUrl, gatewayTokenFile, replicatorTokenFile } from './services.ts'
 
 const REASON = 'start of the local run'
 
@@ -42,13 +42,16 @@ export async function ensureTopology(layout: RunLayout, text: string): Promise<s
   return `topology version ${version} applied`
 }
 
-/** One per gateway, bound to its cell; made once and kept, because control shows a secret only once. */
-export async function ensureGatewayTokens(layout: RunLayout): Promise<void> {
+/** One per gateway and replicator, bound to its cell; made once and kept, because control shows a secret only once. */
+export async function ensureAgentTokens(layout: RunLayout): Promise<void> {
   await using client = controlClient(layout)
-  for (const cell of layout.cells) {
-    const file = gatewayTokenFile(layout, cell)
+  const wanted = layout.cells.flatMap((cell) => [
+    { cell, name: `${cell.name} gateway`, file: gatewayTokenFile(layout, cell) },
+    { cell, name: `${cell.name} replicator`, file: replicatorTokenFile(layout, cell) }
+  ])
+  for (const { cell, name, file } of wanted) {
     if (existsSync(file)) continue
-    const { token } = await client.tokens.create({ name: `${cell.name} gateway`, role: 'agent', cell: cell.name })
+    const { token } = await client.tokens.create({ name, role: 'agent', cell: cell.name })
     if (token === null) throw stepFailed({ step: 'tokens', problem: `control made no secret for ${cell.name}` })
     writeSecret(file, token)
   }

@@ -14,6 +14,7 @@ export interface CellLayout {
     readonly apps: readonly number[]
     readonly mysql: number
     readonly redis: number
+    readonly replicatorAdmin: number
   }
   readonly folder: string
 }
@@ -26,6 +27,7 @@ export interface RunLayout {
   readonly folder: string
   readonly cells: readonly CellLayout[]
   readonly control: { readonly port: number; readonly metricsPort: number; readonly folder: string }
+  readonly center: { readonly port: number; readonly metricsPort: number; readonly folder: string }
 }
 
 export interface RunShape {
@@ -38,7 +40,7 @@ export interface RunShape {
 export const BASE_PORT_DEFAULT = 7000
 export const CELLS_DEFAULT = 3
 export const APPS_DEFAULT = 2
-/** Instances use the ports +2 … +5 of their cell; MySQL follows at +6. */
+/** Instances use the ports +2 … +5 of their cell; MySQL, Redis and the replicator follow from +6 on. */
 export const APPS_MAX = 4
 const PORTS_PER_CELL = 100
 
@@ -74,7 +76,8 @@ export function layoutOf({ root, basePort, cellCount, appsPerCell }: RunShape): 
       ports: cellPorts(basePort + (number + 1) * PORTS_PER_CELL, appsPerCell),
       folder: join(folder, 'cells', cell.name)
     })),
-    control: { port: basePort, metricsPort: basePort + 1, folder: join(folder, 'control') }
+    control: { port: basePort, metricsPort: basePort + 1, folder: join(folder, 'control') },
+    center: { port: basePort + 10, metricsPort: basePort + 11, folder: join(folder, 'center') }
   }
 }
 
@@ -87,12 +90,15 @@ export function portsOf(layout: RunLayout): readonly { readonly port: number; re
   return [
     { port: layout.control.port, use: 'control' },
     { port: layout.control.metricsPort, use: 'control metrics' },
+    { port: layout.center.port, use: 'center' },
+    { port: layout.center.metricsPort, use: 'center metrics' },
     ...layout.cells.flatMap(({ name, ports }) => [
       { port: ports.gateway, use: `${name}/gateway` },
       { port: ports.gatewayAdmin, use: `${name}/gateway admin` },
       ...ports.apps.map((port, index) => ({ port, use: `${name}/app-${index + 1}` })),
       { port: ports.mysql, use: `${name}/mysql` },
-      { port: ports.redis, use: `${name}/redis` }
+      { port: ports.redis, use: `${name}/redis` },
+      { port: ports.replicatorAdmin, use: `${name}/replicator` }
     ])
   ]
 }
@@ -123,7 +129,8 @@ function cellPorts(first: number, appsPerCell: number): CellLayout['ports'] {
     gatewayAdmin: first + 1,
     apps: Array.from({ length: appsPerCell }, (_, index) => first + 2 + index),
     mysql: first + 6,
-    redis: first + 7
+    redis: first + 7,
+    replicatorAdmin: first + 8
   }
 }
 

@@ -17,6 +17,8 @@ export interface LocalJson {
   /** The topology file that was applied at the first start. */
   readonly topology: string
   readonly control: { readonly url: string; readonly metrics: string; readonly token: string }
+  /** The token is the operators'. */
+  readonly center: { readonly url: string; readonly metrics: string; readonly token: string }
   readonly cells: Readonly<
     Record<
       string,
@@ -34,6 +36,8 @@ export interface LocalJson {
           readonly adminPassword: string
         }
         readonly redis: StoreAddress
+        /** Its admin listener; commands go through control. */
+        readonly replicator: string
       }
     >
   >
@@ -41,13 +45,20 @@ export interface LocalJson {
 
 const HOST = '127.0.0.1'
 
-export function localJsonOf(layout: RunLayout, { token, secrets }: { token: string; secrets: ReadonlyMap<string, CellSecrets> }): LocalJson {
+interface Credentials {
+  readonly token: string
+  readonly centerToken: string
+  readonly secrets: ReadonlyMap<string, CellSecrets>
+}
+
+export function localJsonOf(layout: RunLayout, { token, centerToken, secrets }: Credentials): LocalJson {
   const url = (port: number) => `http://${HOST}:${port}`
   return {
     basePort: layout.basePort,
     folder: layout.folder,
     topology: filesOf(layout).topology,
     control: { url: url(layout.control.port), metrics: `${url(layout.control.metricsPort)}/metrics`, token },
+    center: { url: url(layout.center.port), metrics: `${url(layout.center.metricsPort)}/metrics`, token: centerToken },
     cells: Object.fromEntries(
       layout.cells.map(({ name, ports }) => [
         name,
@@ -65,7 +76,8 @@ export function localJsonOf(layout: RunLayout, { token, secrets }: { token: stri
             adminUser: ADMIN_USER,
             adminPassword: secrets.get(name)?.mysqlAdminPassword ?? ''
           },
-          redis: { host: HOST, port: ports.redis }
+          redis: { host: HOST, port: ports.redis },
+          replicator: url(ports.replicatorAdmin)
         }
       ])
     )

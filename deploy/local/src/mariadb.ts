@@ -10,8 +10,14 @@ import type { CellSecrets } from './secrets.ts'
 export const DATABASE = 'shop'
 export const APP_USER = 'shop_app'
 export const ADMIN_USER = 'cellway_admin'
+export const REPLICATOR_USER = 'cellway_replicator'
+export const APPLIER_USER = 'cellway_applier'
 /** Ids that two cells make at the same time differ by the cell; 16 is the most cells that ids can carry. */
 const AUTO_INCREMENT_STEP = 16
+const CELLWAY_SCHEMA = 'cellway'
+const OWN_SCHEMA = 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES'
+const DATA_READ = 'SELECT, TRIGGER, EVENT'
+const DATA_WRITE = 'INSERT, UPDATE, DELETE, CREATE, REFERENCES, DROP'
 const INSTALL_MS_MAX = 60_000
 const CONNECT_MS_MAX = 2_000
 /** The first start writes system tables and a binlog; on a slow disk that takes its time. */
@@ -117,7 +123,7 @@ function adminAccount(cell: CellLayout, secrets: CellSecrets) {
  * Run by the server at each start, before it listens: the accounts exist from the first connection on. Outside the binlog,
  * because accounts belong to a cell.
  */
-function accountsSql({ mysqlPassword, mysqlAdminPassword }: CellSecrets): string {
+function accountsSql({ mysqlPassword, mysqlAdminPassword, replicatorPassword, applierPassword }: CellSecrets): string {
   const app = `'${APP_USER}'@'${HOST}'`
   const admin = `'${ADMIN_USER}'@'${HOST}'`
   return [
@@ -129,8 +135,28 @@ function accountsSql({ mysqlPassword, mysqlAdminPassword }: CellSecrets): string
     `CREATE USER IF NOT EXISTS ${admin} IDENTIFIED BY '${mysqlAdminPassword}';`,
     `ALTER USER ${admin} IDENTIFIED BY '${mysqlAdminPassword}';`,
     `GRANT ALL PRIVILEGES ON *.* TO ${admin} WITH GRANT OPTION;`,
+    ...replicatorAccounts(replicatorPassword, applierPassword),
     ''
   ].join('\n')
+}
+
+/** As `cellway doctor --grants` prints them: the least that reading the binlog and applying other cells' changes needs. */
+function replicatorAccounts(replicatorPassword: string, applierPassword: string): string[] {
+  const replicator = `'${REPLICATOR_USER}'@'${HOST}'`
+  const applier = `'${APPLIER_USER}'@'${HOST}'`
+  return [
+    `CREATE DATABASE IF NOT EXISTS ${CELLWAY_SCHEMA} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;`,
+    `CREATE USER IF NOT EXISTS ${replicator} IDENTIFIED BY '${replicatorPassword}';`,
+    `ALTER USER ${replicator} IDENTIFIED BY '${replicatorPassword}';`,
+    `CREATE USER IF NOT EXISTS ${applier} IDENTIFIED BY '${applierPassword}';`,
+    `ALTER USER ${applier} IDENTIFIED BY '${applierPassword}';`,
+    `GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO ${replicator};`,
+    `GRANT ${DATA_READ} ON ${DATABASE}.* TO ${replicator};`,
+    `GRANT ${OWN_SCHEMA} ON ${CELLWAY_SCHEMA}.* TO ${replicator};`,
+    `GRANT BINLOG REPLAY ON *.* TO ${applier};`,
+    `GRANT ${DATA_READ}, ${DATA_WRITE} ON ${DATABASE}.* TO ${applier};`,
+    `GRANT ${OWN_SCHEMA} ON ${CELLWAY_SCHEMA}.* TO ${applier};`
+  ]
 }
 
 /** Small in memory, strict about durability: this is the source of a replication stream. */
@@ -148,6 +174,7 @@ init_file = ${join(folder, 'accounts.sql')}
 ${asRoot().length === 0 ? '' : 'user = root\n'}
 server_id = ${id}
 gtid_domain_id = ${id}
+gtid_strict_mode = ON
 auto_increment_increment = ${AUTO_INCREMENT_STEP}
 auto_increment_offset = ${id}
 

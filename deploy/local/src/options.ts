@@ -34,7 +34,7 @@ export const HELP = `Cellway on one machine: real cells, each with MariaDB, Redi
 
 Options of start
   --base-port N     first port; control N, cell k: gateway N+100k, its admin +1, app instances +2…,
-                    MySQL +6, Redis +7                                              (default ${BASE_PORT_DEFAULT})
+                    MySQL +6, Redis +7, replicator +8; center N+10                  (default ${BASE_PORT_DEFAULT})
   --cells N         how many cells, 1 to ${CELLS_MAX}                                              (default ${CELLS_DEFAULT})
   --apps N          instances of the application per cell, 1 to ${APPS_MAX}                     (default ${APPS_DEFAULT})
   --workers N       worker processes per gateway                                    (default 1)

@@ -30,7 +30,7 @@ ${paint.bold(`${count} on this machine`)}, ready after ${seconds(tookMs).trim()}
 
 ${table([['cell', 'users', 'gateway', 'application', 'MySQL', 'Redis'], ...rows], paint)}
 
-  control ${paint.cyan(`http://${HOST}:${layout.control.port}`)}   endpoints and passwords ${near(files.localJson)}   topology ${near(files.topology)}
+  control ${paint.cyan(`http://${HOST}:${layout.control.port}`)}   center ${paint.cyan(`http://${HOST}:${layout.center.port}`)}   endpoints and passwords ${near(files.localJson)}   topology ${near(files.topology)}
 
 ${paint.bold('Three things to try')} ${paint.dim('(in another terminal)')}
 
@@ -60,12 +60,12 @@ function tries(layout: RunLayout, paint: Palette): string {
   const [first, second = first] = layout.cells
   if (first === undefined || second === undefined) return ''
   const option = layout.basePort === 7000 ? '' : ` --local ${near(filesOf(layout).localJson)}`
-  return `  1. Write user 42 at one gateway and read it at another: the same cell answers both ("servedBy").
+  return `  1. Write user 42 at one gateway and read it at another: the same cell answers both ("servedBy"), and every cell has the row.
      ${paint.cyan(`curl -s -X PUT http://${HOST}:${first.ports.gateway}/api/users/42 -H 'content-type: application/json' -d '{"name":"Lin"}'`)}
      ${paint.cyan(`curl -s http://${HOST}:${second.ports.gateway}/api/users/42`)}
   2. Ask why: which rule, which key, which bucket, which owner.
      ${paint.cyan(`npm run -s cellway -- route explain --url /api/users/42${option}`)}
-  3. See cells, shares and members.
+  3. See cells, shares, members, and how far each cell is behind each other one.
      ${paint.cyan(`npm run -s cellway -- status${option}`)}`
 }
 

@@ -1,18 +1,18 @@
-/** Starts one run: servers, control, topology, applications, gateways; what does not depend on each other at the same time. */
+/** Starts one run: servers, control, topology, center, replicators, applications, gateways; what does not depend on each other at the same time. */
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { request } from 'undici'
 import type { Progress } from './console.ts'
-import { adminToken, ensureGatewayTokens, ensureTopology, userShares } from './control-plane.ts'
+import { adminToken, ensureAgentTokens, ensureTopology, userShares } from './control-plane.ts'
 import { stepFailed } from './errors.ts'
 import { type CellLayout, filesOf, portsOf, type RunLayout } from './layout.ts'
 import { localJsonOf, publishLocalJson } from './local-json.ts'
 import { APP_USER, loadDemoData, type MariadbCell, mariadbSpec, mariadbTemplate, prepareMariadb } from './mariadb.ts'
 import { requireFreePorts } from './ports.ts'
 import { redisSpec } from './redis.ts'
-import { type CellSecrets, cellSecrets, ensureSecretsFolder, ensureSigningKey } from './secrets.ts'
-import { appSpec, controlSpec, gatewaySpec, logFileOf, REPOSITORY } from './services.ts'
+import { type CellSecrets, cellSecrets, ensureSecretsFolder, ensureSigningKey, operatorCenterToken } from './secrets.ts'
+import { appSpec, centerSpec, controlSpec, gatewaySpec, logFileOf, REPOSITORY, replicatorSpec } from './services.ts'
 import type { Supervisor } from './supervisor.ts'
 import { ensurePrograms, pathWith, SERVER_PROGRAMS } from './system-packages.ts'
 import { topologyText } from './topology.ts'
@@ -43,10 +43,18 @@ export async function startRun(options: RunOptions): Promise<Readonly<Record<str
   const prepared: Prepared = { ...options, programs, secrets: prepareFolders(layout) }
   const stores = Promise.all([startMysql(prepared), startRedis(prepared)])
   const control = startControl(prepared)
+  const center = startCenter(prepared)
   // Each waits for what it needs only; the first failure ends the start, and the caller stops what runs.
-  await Promise.all([stores.then(() => startApps(prepared)), control.then(() => startGateways(prepared)), stores, control])
+  await Promise.all([
+    stores.then(() => startApps(prepared)),
+    control.then(() => startGateways(prepared)),
+    Promise.all([stores, control, center]).then(() => startReplicators(prepared))
+  ])
   await progress.step('first request through each gateway', () => Promise.all(layout.cells.map((cell) => firstRequest(cell, options.signal))))
-  publishLocalJson(layout, localJsonOf(layout, { token: adminToken(layout), secrets: prepared.secrets }))
+  publishLocalJson(
+    layout,
+    localJsonOf(layout, { token: adminToken(layout), centerToken: operatorCenterToken(filesOf(layout).secrets).token, secrets: prepared.secrets })
+  )
   return userShares(layout)
 }
 
@@ -114,7 +122,7 @@ async function startControl(prepared: Prepared): Promise<void> {
     await supervisor.start(controlSpec({ layout, workers }))
     const cells = layout.cells.map((cell) => ({ cell, mysqlUser: APP_USER, mysqlPasswordFile: secretsOf(prepared, cell).mysqlPasswordFile }))
     note(await ensureTopology(layout, topologyText(cells)))
-    await ensureGatewayTokens(layout)
+    await ensureAgentTokens(layout)
   })
 }
 
@@ -132,6 +140,18 @@ async function startApps(prepared: Prepared): Promise<void> {
 async function startGateways({ layout, workers, progress, supervisor }: Prepared): Promise<void> {
   await progress.step('gateways', async () => {
     await eachCell(layout, (cell) => supervisor.start(gatewaySpec({ layout, workers }, cell)))
+  })
+}
+
+async function startCenter({ layout, workers, secrets, progress, supervisor }: Prepared): Promise<void> {
+  await progress.step('center', () => supervisor.start(centerSpec({ layout, workers }, secrets)))
+}
+
+/** Ready when each captures its own cell and applies every other one. */
+async function startReplicators(prepared: Prepared): Promise<void> {
+  const { layout, workers, progress, supervisor } = prepared
+  await progress.step('replicators', async () => {
+    await eachCell(layout, (cell) => supervisor.start(replicatorSpec({ layout, workers }, cell, secretsOf(prepared, cell))))
   })
 }
 

@@ -4,21 +4,46 @@ import { join } from 'node:path'
 
 const SECRET_BYTES = 24
 const SIGNING_KEY_BYTES = 48
+const TOKEN_BYTES = 32
 
 export interface CellSecrets {
   readonly mysqlPassword: string
   readonly mysqlPasswordFile: string
   readonly mysqlAdminPassword: string
+  /** Of the account that reads the binlog and keeps the schema `cellway`. */
+  readonly replicatorPassword: string
+  readonly replicatorPasswordFile: string
+  /** Of the account that writes what other cells changed. */
+  readonly applierPassword: string
+  readonly applierPasswordFile: string
+  /** With which the cell publishes at the center, and reads there. */
+  readonly centerToken: string
+  readonly centerTokenFile: string
 }
 
 /** Made at the first start, kept for the next ones: the stores remember their passwords too. */
 export function cellSecrets(folder: string, cell: string): CellSecrets {
   const mysqlPasswordFile = join(folder, `${cell}-mysql.password`)
+  const replicatorPasswordFile = join(folder, `${cell}-replicator.password`)
+  const applierPasswordFile = join(folder, `${cell}-applier.password`)
+  const centerTokenFile = join(folder, `${cell}-center.token`)
   return {
     mysqlPassword: secretFile(mysqlPasswordFile, SECRET_BYTES),
     mysqlPasswordFile,
-    mysqlAdminPassword: secretFile(join(folder, `${cell}-mysql-admin.password`), SECRET_BYTES)
+    mysqlAdminPassword: secretFile(join(folder, `${cell}-mysql-admin.password`), SECRET_BYTES),
+    replicatorPassword: secretFile(replicatorPasswordFile, SECRET_BYTES),
+    replicatorPasswordFile,
+    applierPassword: secretFile(applierPasswordFile, SECRET_BYTES),
+    applierPasswordFile,
+    centerToken: secretFile(centerTokenFile, TOKEN_BYTES),
+    centerTokenFile
   }
+}
+
+/** For whoever operates the center; cells have tokens of their own. */
+export function operatorCenterToken(folder: string): { readonly token: string; readonly file: string } {
+  const file = join(folder, 'center-operator.token')
+  return { token: secretFile(file, TOKEN_BYTES), file }
 }
 
 export function ensureSigningKey(file: string): void {

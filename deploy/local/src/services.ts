@@ -1,12 +1,12 @@
-/** Our own processes of a local run: control, gateways, instances of the demo application. */
+/** Our own processes of a local run: control, center, gateways, replicators, instances of the demo application. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import type { ProcessSpec } from './child.ts'
 import { type CellLayout, filesOf, type RunLayout } from './layout.ts'
-import { APP_USER, DATABASE } from './mariadb.ts'
-import type { CellSecrets } from './secrets.ts'
+import { APP_USER, APPLIER_USER, DATABASE, REPLICATOR_USER } from './mariadb.ts'
+import { type CellSecrets, operatorCenterToken } from './secrets.ts'
 
 export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url))
 
@@ -84,12 +84,59 @@ export function gatewaySpec({ layout, workers }: ServiceOptions, cell: CellLayou
   }
 }
 
+/** Its log is the path between the cells; each cell publishes under its own name only. */
+export function centerSpec({ layout }: ServiceOptions, secrets: ReadonlyMap<string, CellSecrets>): ProcessSpec {
+  const { port, metricsPort, folder } = layout.center
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const cells = layout.cells.map(({ name }) => ({ name, role: 'cell', cell: name, tokenFile: secrets.get(name)?.centerTokenFile }))
+  const config = writeConfig(layout, 'center', {
+    listen: { host: HOST, port },
+    metrics: { host: HOST, port: metricsPort },
+    dataFolder: folder,
+    tokens: [...cells, { name: 'operator', role: 'operator', tokenFile: operatorCenterToken(filesOf(layout).secrets).file }]
+  })
+  return {
+    ...common(layout, 'center', 'services/center/src/main.ts', ['--config', config]),
+    tier: 1,
+    probe: healthy(`http://${HOST}:${port}/health/ready`)
+  }
+}
+
+export function replicatorSpec({ layout }: ServiceOptions, cell: CellLayout, secrets: CellSecrets): ProcessSpec {
+  const name = `${cell.name}/replicator`
+  const config = writeConfig(layout, name, {
+    cell: cell.name,
+    member: `${cell.name}-rep-1`,
+    mysql: {
+      host: HOST,
+      port: cell.ports.mysql,
+      user: REPLICATOR_USER,
+      passwordFile: secrets.replicatorPasswordFile,
+      applier: { user: APPLIER_USER, passwordFile: secrets.applierPasswordFile }
+    },
+    center: { url: `http://${HOST}:${layout.center.port}`, tokenFile: secrets.centerTokenFile },
+    control: { urls: [controlUrl(layout)], tokenFile: replicatorTokenFile(layout, cell) },
+    snapshotFile: join(cell.folder, 'replicator-snapshot.json'),
+    admin: { host: HOST, port: cell.ports.replicatorAdmin },
+    spillFolder: join(cell.folder, 'spill')
+  })
+  return {
+    ...common(layout, name, 'services/replicator/src/main.ts', ['--config', config]),
+    tier: 2,
+    probe: healthy(`http://${HOST}:${cell.ports.replicatorAdmin}/health/ready`)
+  }
+}
+
 export function controlUrl(layout: RunLayout): string {
   return `http://${HOST}:${layout.control.port}`
 }
 
 export function gatewayTokenFile(layout: RunLayout, cell: CellLayout): string {
   return join(filesOf(layout).secrets, `${cell.name}-gateway.token`)
+}
+
+export function replicatorTokenFile(layout: RunLayout, cell: CellLayout): string {
+  return join(filesOf(layout).secrets, `${cell.name}-replicator.token`)
 }
 
 export function logFileOf(layout: RunLayout, name: string): string {
@@ -115,7 +162,7 @@ function common(layout: RunLayout, name: string, program: string, args: readonly
  */
 function nodeEnvironment(layout: RunLayout, name: string): Readonly<Record<string, string>> {
   const [first] = layout.cells
-  const writers = ['control', `${first?.name}/app-1`, `${first?.name}/gateway`]
+  const writers = ['control', 'center', `${first?.name}/app-1`, `${first?.name}/gateway`, `${first?.name}/replicator`]
   return CACHE_IS_THERE || writers.includes(name) ? { NODE_COMPILE_CACHE: COMPILE_CACHE } : {}
 }
 

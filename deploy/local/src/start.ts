@@ -71,7 +71,7 @@ function onInterrupt(supervisor: Supervisor, interruption: AbortController, prog
 
 /** `--fresh`: everything of the last run but our claim on the folder. */
 function forget(layout: RunLayout): void {
-  for (const name of ['cells', 'control', 'secrets', 'config', 'topology.yaml', 'topology.generated']) {
+  for (const name of ['cells', 'control', 'center', 'secrets', 'config', 'topology.yaml', 'topology.generated']) {
     rmSync(join(layout.folder, name), { recursive: true, force: true })
   }
 }

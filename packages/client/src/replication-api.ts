@@ -134,7 +134,7 @@ export interface PreflightFinding {
   readonly fixSql?: string
 }
 
-/** The progress of long work of one replicator; what it counts is in `details`. */
+/** The progress of long work of one replicator. */
 export interface Progress {
   readonly state: 'idle' | 'running' | 'done' | 'failed'
   readonly startedAt: string | null
@@ -144,18 +144,31 @@ export interface Progress {
   readonly share: number | null
   readonly rowsPerSecond: number | null
   readonly etaMs: number | null
-  readonly error: { readonly code: string; readonly message: string; readonly details: Readonly<Record<string, unknown>> } | null
-}
-
-export interface TableProgress {
-  readonly table: string
-  readonly state: string
-  readonly rowsDone: number
-  readonly rowsEstimated: number | null
 }
 
 export interface BootstrapProgress extends Progress {
-  readonly tables: readonly TableProgress[]
+  readonly phase: string
+  /** What it waits for, or why it stands. */
+  readonly reason: string | null
+  /** Being copied now. */
+  readonly table: string | null
+  readonly tablesDone: number
+  readonly tablesTotal: number
+  readonly rowsDone: number
+  /** The source's own guess; it may be passed. */
+  readonly rowsEstimated: number
+}
+
+export interface StartBootstrap {
+  /** The cell to copy; may be left out where there are only two. */
+  readonly from?: string
+  /** Rows that are in the tables may go. */
+  readonly wipe?: boolean
+  /** Although the cell owns buckets. */
+  readonly force?: boolean
+  /** 0: as fast as it goes. */
+  readonly rowsPerSecond?: number
+  readonly reason: string
 }
 
 export interface Difference {
@@ -177,6 +190,7 @@ export interface VerifiedTable {
 }
 
 export interface Verification extends Progress {
+  readonly error: { readonly code: string; readonly message: string } | null
   readonly tables: readonly VerifiedTable[]
   readonly differences: readonly Difference[]
 }

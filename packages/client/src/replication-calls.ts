@@ -10,6 +10,7 @@ import type {
   ResolveConflict,
   SchemaDifference,
   SchemaOfCell,
+  StartBootstrap,
   StartVerification,
   Verification
 } from './replication-api.ts'
@@ -34,7 +35,8 @@ export interface ReplicationCalls {
   verification(cell: string, options?: CallOptions): Promise<Verification>
   verify(cell: string, order: StartVerification, options?: CallOptions): Promise<Verification>
   bootstrapProgress(cell: string, options?: CallOptions): Promise<BootstrapProgress>
-  bootstrap(cell: string, order: { readonly from?: string; readonly reason: string }, options?: CallOptions): Promise<BootstrapProgress>
+  bootstrap(cell: string, order: StartBootstrap, options?: CallOptions): Promise<BootstrapProgress>
+  cancelBootstrap(cell: string, order: { readonly reason: string }, options?: CallOptions): Promise<BootstrapProgress>
 }
 
 type Send = <Answer>(call: Call) => Promise<Answer>
@@ -77,6 +79,7 @@ export function replicationCalls(send: Send): ReplicationCalls {
     verification: (cell, options) => look(cell, '/verification', options),
     verify: (cell, body, options) => order(cell, '/verification', { body, ...options }),
     bootstrapProgress: (cell, options) => look(cell, '/bootstrap', options),
-    bootstrap: (cell, body, options) => order(cell, '/bootstrap', { body, ...options })
+    bootstrap: (cell, body, options) => order(cell, '/bootstrap', { body, ...options }),
+    cancelBootstrap: (cell, body, options) => order(cell, '/bootstrap/cancel', { body, ...options })
   }
 }

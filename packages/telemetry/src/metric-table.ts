@@ -106,6 +106,13 @@ export const METRIC_TABLE = [
     help: 'From a commit in the own store until it is durable in the center',
     labels: []
   },
+  {
+    name: 'cellway_replicator_heartbeat_seconds',
+    type: 'histogram',
+    help: 'Time of the heartbeat’s commit in the own store; with rpo zero it contains the wait for the center',
+    labels: [],
+    buckets: LATENCY_SECONDS
+  },
   { name: 'cellway_replicator_spilled_bytes', type: 'gauge', help: 'Records on disk, because the center is slow or away', labels: [] },
   {
     name: 'cellway_replicator_semi_sync',
@@ -148,6 +155,12 @@ export const METRIC_TABLE = [
   },
   { name: 'cellway_replicator_open_conflicts', type: 'gauge', help: 'Conflicts that wait for a decision of an operator', labels: [] },
   { name: 'cellway_replicator_parked_changes_total', type: 'counter', help: 'Changes held because their key is parked', labels: ['source'] },
+  {
+    name: 'cellway_replicator_repair_rows_total',
+    type: 'counter',
+    help: 'Rows of conflicts that this cell put into its stream, asked others for, or could not send',
+    labels: ['kind']
+  },
   { name: 'cellway_replicator_parked_keys', type: 'gauge', help: 'Keys whose changes are held', labels: [] },
   {
     name: 'cellway_replicator_apply_retries_total',
@@ -176,6 +189,13 @@ export const METRIC_TABLE = [
     help: 'Rows that differed from another cell after every change in flight had arrived',
     labels: ['source']
   },
+  {
+    name: 'cellway_replicator_bootstrap_rows_total',
+    type: 'counter',
+    help: 'Rows of snapshots, sent to cells that are filled and received by this one',
+    labels: ['direction']
+  },
+  { name: 'cellway_replicator_bootstrap_share', type: 'gauge', help: 'How much of a copy is done, 0 to 1; 0 without one', labels: [] },
   { name: 'cellway_replicator_snapshot_version', type: 'gauge', help: 'Version of the adopted snapshot', labels: [] },
   { name: 'cellway_replicator_control_connected', type: 'gauge', help: '1 while the watch on control is alive', labels: [] },
   {

@@ -173,17 +173,19 @@ export function progressText(
   return parts.filter((part) => part !== '').join('  ')
 }
 
-export function renderBootstrap({ state, from, tables, error }: BootstrapProgress, paint: Paint = plain): string {
-  const rows = tables.map(({ table: name, state: how, rowsDone, rowsEstimated }) => [
-    printable(name),
-    how,
-    rowsDone.toLocaleString('en-US'),
-    rowsEstimated === null ? '' : `of about ${rowsEstimated.toLocaleString('en-US')}`
-  ])
-  const title = `bootstrap${from === null ? '' : ` from ${from}`}: ${state === 'failed' ? paint('red', state) : state}`
-  const failed = error === null ? [] : [`${paint('red', '✗')} ${error.message} (${error.code})`]
-  const columns = [{ title: 'TABLE' }, { title: 'STATE' }, { title: 'ROWS', align: 'right' }, { title: '' }] as const
-  return [title, ...(rows.length === 0 ? [] : [table(columns, rows, paint)]), ...failed].join('\n')
+export function renderBootstrap(
+  { phase, state, from, table, tablesDone, tablesTotal, rowsDone, rowsEstimated, reason }: BootstrapProgress,
+  paint: Paint = plain
+): string {
+  const title = `bootstrap${from === null ? '' : ` from ${from}`}: ${state === 'failed' ? paint('red', phase) : phase}`
+  if (phase === 'idle') return title
+  const facts = [
+    `${tablesDone} of ${count(tablesTotal, 'table')} exact`,
+    `${rowsDone.toLocaleString('en-US')} of about ${rowsEstimated.toLocaleString('en-US')} rows`,
+    ...(table === null ? [] : [`now ${printable(table)}`]),
+    ...(reason === null ? [] : [printable(reason)])
+  ]
+  return `${title}\n${facts.map((fact) => `  ${fact}`).join('\n')}`
 }
 
 function ms(value: number | null): string {

@@ -96,8 +96,20 @@ const ORDERS: readonly Order[] = [
     path: '/bootstrap',
     summary: 'Fill this cell from another one while traffic runs',
     action: 'cell.bootstrap',
-    body: { from: NAME, reason: REASON },
-    optional: ['from']
+    body: {
+      from: NAME,
+      wipe: { type: 'boolean' },
+      force: { type: 'boolean' },
+      rowsPerSecond: { type: 'integer', minimum: 0 },
+      reason: REASON
+    },
+    optional: ['from', 'wipe', 'force', 'rowsPerSecond']
+  },
+  {
+    path: '/bootstrap/cancel',
+    summary: 'Break the copy off; the cell is incomplete until it is filled again',
+    action: 'cell.bootstrap.cancel',
+    body: { reason: REASON }
   }
 ]
 
