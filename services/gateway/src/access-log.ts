@@ -12,6 +12,8 @@ export interface AccessLogOptions {
   readonly write: (line: string) => void
 }
 
+const METHOD_CHARS_MAX = 32
+
 /** What a line tells of an exchange. */
 export type Logged = Pick<
   Exchange,
@@ -42,7 +44,8 @@ export class AccessLog {
     const { head, classification, servedBy } = exchange
     // Ids and verdicts are of harmless letters by their own rules; whatever else is text goes through `jsonText`.
     let line = `{"level":"${level}","time":"${this.#timed()}${exchange.requestId}"`
-    const method = head?.method ?? exchange.request.method
+    // What was refused before it was understood may be as long as a head.
+    const method = head?.method ?? exchange.request.method?.slice(0, METHOD_CHARS_MAX)
     if (method !== undefined) line += `,"method":${jsonText(method)}`
     if (head !== undefined) line += `,"path":${jsonText(head.path)}`
     line += `,"route":${knownText(route)}`

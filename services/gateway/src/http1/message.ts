@@ -186,7 +186,7 @@ export class Message implements ClientRequest, ClientResponse {
   }
 
   write(chunk: Buffer): boolean {
-    if (this.gone || chunk.length === 0) return true
+    if (this.gone || this.#ended || chunk.length === 0) return true
     const { socket } = this.#connection
     const before = this.#chunked ? `${this.#head}${chunk.length.toString(16)}\r\n` : this.#head
     const behind = this.#chunked ? '\r\n' : ''
@@ -217,7 +217,8 @@ export class Message implements ClientRequest, ClientResponse {
 
   /** Where the end of the connection is the end of the body (HTTP/1.0), only a reset tells that something is missing. */
   abort(): void {
-    if (!this.gone) this.#connection.abort({ reset: this.version === '1.0' })
+    // Behind its end the connection may carry another request already.
+    if (!this.gone && !this.#ended) this.#connection.abort({ reset: this.version === '1.0' })
   }
 
   handOver(): ReturnType<Connection['detach']> {

@@ -292,6 +292,23 @@ t.test('late clients hear 408; idle connections end without a word', async (t) =
   t.same([errors, world.refused], [['GW_REQUEST_TIMEOUT'], ['GW_REQUEST_TIMEOUT', 'GW_REQUEST_TIMEOUT']])
 })
 
+t.test('what is said about a request behind the end of its answer does not touch the next one', async (t) => {
+  const messages: Message[] = []
+  const world = await start(t, (message) => {
+    message.accept(NO_BODY)
+    messages.push(message)
+    if (messages.length === 2) {
+      messages[0]?.abort()
+      messages[0]?.write(Buffer.from('late'))
+      messages[0]?.end()
+      messages[0]?.send(500, [], 'late', { closing: true })
+    }
+    ok(message, `(${messages.length})`)
+  })
+  const client = await dial(t, world, GET + GET)
+  t.match(await client.until((text) => text.endsWith('(2)')), /\(1\)HTTP\/1\.1 200 OK\r\n[^(]*\(2\)$/)
+})
+
 t.test('a client that ends its side is gone', async (t) => {
   const gone = Promise.withResolvers<void>()
   const world = await start(t, (message) => {

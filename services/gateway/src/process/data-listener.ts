@@ -3,9 +3,9 @@ import { createServer, type Server, type ServerOpts, type Socket } from 'node:ne
 import { setTimeout as delay } from 'node:timers/promises'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { DataPlane } from '../data-plane.ts'
-import { methodNotAllowed } from '../errors.ts'
+import { internalError, methodNotAllowed } from '../errors.ts'
 import { refusalBody } from '../http/answer.ts'
-import type { ClientResponse } from '../http/client.ts'
+import type { ClientRequest, ClientResponse } from '../http/client.ts'
 import { Http1Server } from '../http1/server.ts'
 import { H2Server } from '../http2/server.ts'
 import { handleRequest } from '../pipeline.ts'
@@ -81,7 +81,7 @@ function createHttp1(plane: DataPlane, { encrypted }: { readonly encrypted: bool
     config: plane.config,
     encrypted,
     nowMs: () => plane.clock.nowMs(),
-    onRequest: (message) => handleRequest(plane, message, message, 'h1'),
+    onRequest: (message) => serve(plane, message, 'h1'),
     onRefused: (error) => {
       plane.metrics.onRefused(error)
       return refusalBody(error, `${plane.config.member}-parser`)
@@ -92,10 +92,19 @@ function createHttp1(plane: DataPlane, { encrypted }: { readonly encrypted: bool
 function createHttp2(plane: DataPlane): H2Server {
   return new H2Server({
     limits: plane.config.limits,
-    onRequest: (message) => handleRequest(plane, message, message, 'h2'),
+    onRequest: (message) => serve(plane, message, 'h2'),
     onConnect: (message) => refuseConnect(plane, message),
     onSessionError: (error) => plane.log.info({ err: error }, 'HTTP/2 session ended by an error')
   })
+}
+
+function serve(plane: DataPlane, message: ClientRequest & ClientResponse, wire: 'h1' | 'h2'): void {
+  try {
+    handleRequest(plane, message, message, wire)
+  } catch (error) {
+    plane.log.error({ err: internalError({}, { cause: error }) }, 'request handling failed by a mistake of ours')
+    message.abort()
+  }
 }
 
 /** node brings CONNECT by an event of its own, so it never gets to the phases, which would refuse it as well. */
