@@ -265,3 +265,18 @@ export function running(one: RunningCapture): Promise<void> {
     () => [one.status(), one.lines.slice(-5)]
   )
 }
+
+/** The error that it stopped with. */
+export async function soon(one: RunningCapture): Promise<unknown> {
+  let error: unknown
+  const ended = one.stopped.then((cause) => {
+    error = cause ?? 'no error'
+  })
+  await until(
+    'the capture stops',
+    () => error !== undefined,
+    () => [one.status(), one.lines.slice(-5)]
+  )
+  await ended
+  return error
+}

@@ -14,8 +14,9 @@ export function serverError(packet: Buffer, position: string): Error {
   const errno = packet.readUInt16LE(1)
   const problem = packet.toString('utf8', packet[3] === 0x23 ? 9 : 3)
   if (errno === ER_CONNECTION_KILLED || errno === ER_SERVER_SHUTDOWN) return sourceLost({ problem })
-  if (errno !== ER_MASTER_FATAL) return sourceRefused({ errno, problem, position })
+  // 1236, and 4052 on MariaDB.
   if (/same server_(?:uu)?id/i.test(problem)) return fencedByReader({ serverId: 0, problem })
+  if (errno !== ER_MASTER_FATAL) return sourceRefused({ errno, problem, position })
   if (/purged|could not find gtid state|could not find first log/i.test(problem)) {
     return positionLost({ position, purged: problem, fix: BOOTSTRAP_FIX })
   }
