@@ -135,6 +135,8 @@ async function checkPartialJson(t: Test, source: Source): Promise<void> {
       await source.run(
         `SET SESSION binlog_row_image = ${image}, binlog_row_value_options = PARTIAL_JSON, binlog_transaction_compression = ${compression}`
       )
+      await source.run(`DELETE FROM doc; ${fresh}`)
+      let partial = 0
       for (const update of updates) {
         const bytes = await source.record(() => source.run(`UPDATE doc SET ${update}`))
         const { found, types } = collectAll(bytes)
@@ -143,19 +145,12 @@ async function checkPartialJson(t: Test, source: Source): Promise<void> {
         const known = new Map(server.map((row) => [Number(row[0]), row]))
         for (const { before, after } of rowsOf(transactionsOf(found))) {
           const row = known.get(Number(before?.[0]))
-          if (image === 'FULL')
-            t.same(
-              after?.map((cell) => (cell === null ? null : String(cell))),
-              row,
-              `${image}, compression ${compression}: ${update}`
-            )
-          else
-            t.ok(
-              [...(after ?? [])].every((cell) => typeof cell !== 'undefined'),
-              `${image}: ${update} is read`
-            )
+          const texts = (after ?? []).map((cell) => (cell === null ? null : String(cell)))
+          if (image === 'FULL') t.same(texts, row, `compression ${compression}: ${update}`)
+          else t.equal(texts.length, 4, `${image}: ${update} is read`)
         }
       }
+      t.ok(partial >= 3, `${image}, compression ${compression}: ${partial} partial updates`)
     }
   }
   await source.run("SET SESSION binlog_row_image = FULL, binlog_row_value_options = '', binlog_transaction_compression = OFF")
@@ -186,7 +181,7 @@ async function checkShapes(t: Test, source: Source): Promise<void> {
     [
       'a savepoint that is rolled back',
       'BEGIN; INSERT INTO a(id) VALUES (4); SAVEPOINT s; DELETE FROM a; ROLLBACK TO s; COMMIT',
-      ['xid: insert a 1']
+      ['xid: insert a 1, savepoint']
     ],
     ['an engine without transactions', 'INSERT INTO m VALUES (1)', ['query: insert m 1']],
     ['DDL', 'ALTER TABLE a ADD c INT; TRUNCATE TABLE m', ['standalone: ddl', 'standalone: ddl']],
