@@ -1,5 +1,5 @@
 import type { Row } from '@cellway/change'
-import { LENIENT_SQL_MODE, quoteText, SQL_MODE, type TargetPlan } from '@cellway/mysql-value'
+import { LENIENT_SQL_MODE, quoteTable, quoteText, SQL_MODE, type TargetPlan } from '@cellway/mysql-value'
 import type { Session } from '../store/session.ts'
 import type { ReceivedAnswer } from './answer-codec.ts'
 import { answerInvalid, fencedOut } from './errors.ts'
@@ -47,7 +47,7 @@ export class ChunkWriter {
    * False: the appliers are ahead of the chunk, so it must be asked for again. @throws BOO_FENCED, BOO_SCHEMA_DIFFERS, BOO_ANSWER_INVALID
    * and what the session throws
    */
-  async write(head: ChunkAnswer, { table, rows }: ReceivedAnswer, state: TableState): Promise<boolean> {
+  async write(head: ChunkAnswer, { table, rows }: ReceivedAnswer, { before, after }: { before: TableState; after: TableState }): Promise<boolean> {
     const { session, plans } = this.#options
     if (rows.length !== head.rows) throw answerInvalid({ problem: `${rows.length} rows in a chunk of ${head.rows}` })
     const plan = table === undefined ? undefined : await plans.planOf(table)
@@ -57,8 +57,10 @@ export class ChunkWriter {
         await session.run('ROLLBACK')
         return false
       }
+      // Repairs are applied whatever the gate says, and a row of one may be gone at the source by now.
+      if (before.state === 'waiting') await session.run(`DELETE FROM ${quoteTable(before)}`)
       if (plan !== undefined) for (const sql of replaceStatements(plan, rows, session.packetBytesMax)) await session.run(sql)
-      await session.run(`${tableProgressSql(state)}; COMMIT`)
+      await session.run(`${tableProgressSql(after)}; COMMIT`)
       return true
     } catch (cause) {
       await session.run('ROLLBACK').catch(() => undefined)

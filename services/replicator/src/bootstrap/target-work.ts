@@ -158,7 +158,7 @@ export class TargetWork {
       high: head.high,
       rowsDone: before.rowsDone + head.rows
     }
-    if (!(await this.#writer.write(head, answer, after))) return false
+    if (!(await this.#writer.write(head, answer, { before, after }))) return false
     this.#tables[at] = after
     this.#copiedRows += head.rows
     metrics.rowsCopied(head.rows)

@@ -18,7 +18,7 @@ export function judgeTables(facts: ServerFacts, rules: TableRules): Finding[] {
   const replicated = facts.tables.filter((table) => declared.get(`${table.schema}.${table.name}`)?.kind === 'space')
   return [
     ...(rules.role === 'apply' ? [] : undeclared(facts, declared)),
-    ...missing(declared, present, rules),
+    ...missing(declared, present),
     ...replicated.flatMap((table) => judgeTable(table, declared.get(`${table.schema}.${table.name}`))),
     ...facts.triggers.flatMap((trigger) => judgeTrigger(trigger, { facts, declared, rules })),
     ...facts.foreignKeys.flatMap((key) => judgeForeignKey(key, declared))
@@ -39,7 +39,7 @@ function undeclared({ tables }: ServerFacts, declared: Declared): Finding[] {
     })
 }
 
-function missing(declared: Declared, present: ReadonlyMap<string, TableFacts>, { role }: TableRules): Finding[] {
+function missing(declared: Declared, present: ReadonlyMap<string, TableFacts>): Finding[] {
   return [...declared.values()].flatMap((data) => {
     if (data.kind === 'local') return []
     const table = present.get(data.table)
@@ -48,7 +48,8 @@ function missing(declared: Declared, present: ReadonlyMap<string, TableFacts>, {
         what: `the table ${data.table} of the topology does not exist here`,
         fixConfig: 'cellway cell bootstrap creates it, cellway schema diff prints it'
       }
-      return [role === 'capture' ? warningFinding('PRE_TABLE_MISSING', parts) : errorFinding('PRE_TABLE_MISSING', parts)]
+      // A warning: an empty cell has to start in order to be filled, and a stream that meets the table parks by itself.
+      return [warningFinding('PRE_TABLE_MISSING', parts)]
     }
     if (data.column === undefined || table.columns.some(({ name }) => name.toLowerCase() === data.column?.toLowerCase())) return []
     return [
