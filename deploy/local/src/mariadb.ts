@@ -14,6 +14,8 @@ export const REPLICATOR_USER = 'cellway_replicator'
 export const APPLIER_USER = 'cellway_applier'
 /** Ids that two cells make at the same time differ by the cell; 16 is the most cells that ids can carry. */
 const AUTO_INCREMENT_STEP = 16
+/** Server ids begin behind it: 1 is that of every server nobody configured. */
+const SERVER_ID_BASE = 100
 const CELLWAY_SCHEMA = 'cellway'
 const OWN_SCHEMA = 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES'
 const DATA_READ = 'SELECT, TRIGGER, EVENT'
@@ -172,7 +174,7 @@ port = ${cell.ports.mysql}
 skip_name_resolve
 init_file = ${join(folder, 'accounts.sql')}
 ${asRoot().length === 0 ? '' : 'user = root\n'}
-server_id = ${id}
+server_id = ${SERVER_ID_BASE + id}
 gtid_domain_id = ${id}
 gtid_strict_mode = ON
 auto_increment_increment = ${AUTO_INCREMENT_STEP}
@@ -198,6 +200,7 @@ performance_schema = OFF
 key_buffer_size = 1M
 aria_pagecache_buffer_size = 8M
 max_connections = 300
+max_allowed_packet = 64M
 table_open_cache = 400
 `
 }

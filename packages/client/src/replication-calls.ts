@@ -30,6 +30,8 @@ export interface ReplicationCalls {
   schema(cell: string, options?: CallOptions): Promise<SchemaOfCell>
   /** What has to be run in `cell`, so that it takes the rows of the given tables. */
   compareSchema(cell: string, reference: SchemaOfCell, options?: CallOptions): Promise<readonly SchemaDifference[]>
+  /** For replicators, of each other. */
+  ask(cell: string, question: object, options?: CallOptions): Promise<unknown>
   preflight(cell: string, options?: CallOptions): Promise<readonly PreflightFinding[]>
   grants(cell: string, options?: CallOptions): Promise<readonly string[]>
   verification(cell: string, options?: CallOptions): Promise<Verification>
@@ -73,6 +75,10 @@ export function replicationCalls(send: Send): ReplicationCalls {
       const path = at(cell, '/schema/compare')
       const body = { cell: reference.cell, tables: reference.tables }
       return (await send<{ differences: readonly SchemaDifference[] }>({ method: 'POST', path, body, signal })).differences
+    },
+    ask: async (cell, question, { signal } = {}) => {
+      const call: Call = { method: 'POST', path: at(cell, '/question'), body: { question }, signal }
+      return (await send<{ answer: unknown }>(call)).answer
     },
     preflight: async (cell, options) => (await look<{ findings: readonly PreflightFinding[] }>(cell, '/preflight', options)).findings,
     grants: async (cell, options) => (await look<{ statements: readonly string[] }>(cell, '/grants', options)).statements,

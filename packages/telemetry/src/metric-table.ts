@@ -187,7 +187,19 @@ export const METRIC_TABLE = [
     name: 'cellway_replicator_differences_total',
     type: 'counter',
     help: 'Rows that differed from another cell after every change in flight had arrived',
-    labels: ['source']
+    labels: ['source', 'table']
+  },
+  {
+    name: 'cellway_replicator_repaired_differences_total',
+    type: 'counter',
+    help: 'Rows that differed and for which the row of the arbiter was sent to every cell',
+    labels: ['source', 'table']
+  },
+  {
+    name: 'cellway_replicator_verified_tables_total',
+    type: 'counter',
+    help: 'Comparisons of whole tables, by result',
+    labels: ['source', 'table', 'result']
   },
   {
     name: 'cellway_replicator_bootstrap_rows_total',

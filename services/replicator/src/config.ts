@@ -62,6 +62,8 @@ const ReplicatorConfigSchema = strict({
       restartMs: Milliseconds(200),
       restartMsMax: Milliseconds(10_000),
       heartbeatMs: Milliseconds(1_000, 100),
+      /** Of the continuous comparison with other cells; 0: none. */
+      verifyRowsPerSecond: Type.Integer({ minimum: 0, default: 1_000 }),
       stopMs: Milliseconds(15_000)
     },
     { additionalProperties: false, default: {} }

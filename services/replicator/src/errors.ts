@@ -84,13 +84,12 @@ export const bootstrapUnclear = defineError<{ cells: readonly string[]; fix: str
   retry: 'never'
 })
 
-/** Verification runs one at a time. */
-export const workRunning = defineError<{ work: string; startedAt: string }>({
-  code: 'RPL_WORK_RUNNING',
-  message: 'This work is running already',
-  statusCode: 409,
-  origin: 'client',
-  retry: 'later'
+export const questionRefused = defineError<{ problem: string }>({
+  code: 'RPL_QUESTION_REFUSED',
+  message: 'A question of another replicator cannot be answered',
+  statusCode: 400,
+  origin: 'operator',
+  retry: 'after-change'
 })
 
 export const internal = defineError<Record<string, never>>({

@@ -8,6 +8,7 @@ import type { Supervisor } from '../supervisor.ts'
 import { type Chapter, runChapters } from './checks.ts'
 import { data } from './data.ts'
 import { failures } from './failures.ts'
+import { replication } from './replication.ts'
 import { routing } from './routing.ts'
 
 interface SmokeOptions {
@@ -18,7 +19,7 @@ interface SmokeOptions {
 }
 
 /** In this order: later chapters break what earlier ones need. */
-const CHAPTERS: readonly Chapter[] = [routing, data, failures]
+const CHAPTERS: readonly Chapter[] = [routing, data, replication, failures]
 
 /** 0 when every check holds, else 1. */
 export async function runSmoke({ layout, supervisor, output, signal }: SmokeOptions): Promise<number> {

@@ -155,6 +155,13 @@ const CALLS: readonly { call: string; init?: CallInit; path?: string; allowed: s
     allowed: 'operator admin',
     status: 503
   },
+  {
+    call: 'POST /v1/cells/{cell}/replicator/question',
+    path: '/v1/cells/beijing/replicator/question',
+    init: { body: { question: { ask: 'positions' } } },
+    allowed: 'agent admin',
+    status: 503
+  },
   { call: 'POST /v1/reports', init: { body: exampleReport('beijing') }, allowed: 'agent admin', status: 200 },
   { call: 'GET /v1/tokens', allowed: 'admin', status: 200 },
   { call: 'POST /v1/tokens', init: { body: { name: 'x', role: 'viewer' } }, allowed: 'admin', status: 201 },

@@ -117,6 +117,10 @@ t.test('commands go to the newest live replicator of the cell, with its secret a
   const answer = await test.call('POST', PAUSE, { token, body: { reason: 'look at a conflict' } })
   t.match(answer, { status: 200, body: { done: true } })
   await test.call('GET', '/v1/cells/beijing/replicator/conflicts?state=open&limit=5', { token })
+  const tables = Array.from({ length: 500 }, (_, at) => ({ schema: 'shop', name: `table_${at}`, text: 'x'.repeat(200) }))
+  const large = await test.call('POST', '/v1/cells/beijing/replicator/schema/compare', { token, body: { cell: 'shanghai', tables } })
+  t.equal(large.status, 200, 'also a body that comes in pieces')
+  t.same(listener.asked.pop()?.body, { cell: 'shanghai', tables })
   t.same(listener.asked, [
     {
       method: 'POST',

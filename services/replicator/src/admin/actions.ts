@@ -10,6 +10,7 @@ import { resolveConflict } from '../repair/resolve.ts'
 import { openSession, type Session } from '../store/session.ts'
 import { bootstrapActions } from './bootstrap-actions.ts'
 import type { AdminActions } from './routes.ts'
+import { verifyActions } from './verify-actions.ts'
 
 const SKIP_WAIT_MS = 5_000
 
@@ -35,6 +36,7 @@ export function adminActions(life: Life, signal: AbortSignal): AdminActions {
       await withSession((session) => resolveConflict(session, context, { id, ...order }))
     },
     ...bootstrapActions(life),
+    ...verifyActions(life, signal),
     schema: async (): Promise<SchemaOfCell> => ({
       cell: config.cell,
       tables: (await withSession((session) => describeDeclared(session, life))) as unknown as SchemaOfCell['tables']

@@ -11,6 +11,10 @@ export interface AdminActions {
   resolve(id: string, order: Order & { readonly resolution: 'apply' | 'keep' | 'edit'; readonly row?: string }): Promise<void>
   schema(): Promise<unknown>
   compareSchema(reference: { readonly cell: string; readonly tables: readonly unknown[] }): Promise<unknown>
+  /** What another replicator asks while it compares. */
+  question(question: object): Promise<unknown>
+  verification(): unknown
+  verify(order: Order & { readonly from?: string; readonly table?: string; readonly repair?: boolean }): Promise<unknown>
   preflight(): Promise<unknown>
   grants(): Promise<unknown>
   bootstrap(): unknown
@@ -67,6 +71,17 @@ export function addRoutes(app: FastifyInstance, actions: AdminActions): void {
       }
     },
     async (request) => actions.compareSchema(request.body)
+  )
+  app.post<{ Body: { question: object } }>(
+    '/v1/question',
+    { schema: { body: { type: 'object', additionalProperties: false, required: ['question'], properties: { question: { type: 'object' } } } } },
+    async (request) => ({ answer: await actions.question(request.body.question) })
+  )
+  app.get('/v1/verification', async () => actions.verification())
+  app.post<{ Body: Order & { from?: string; table?: string; repair?: boolean } }>(
+    '/v1/verification',
+    { schema: { body: body({ from: TEXT, table: TABLE, repair: { type: 'boolean' } }, ['from', 'table', 'repair']) } },
+    async (request) => actions.verify(request.body)
   )
   app.get('/v1/preflight', async () => actions.preflight())
   app.get('/v1/grants', async () => actions.grants())

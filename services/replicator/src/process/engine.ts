@@ -1,4 +1,5 @@
 import { isCellwayError } from '@cellway/base'
+import type { ControlClient } from '@cellway/client'
 import type { Metrics } from '@cellway/telemetry'
 import { AppliedPositions } from '../apply/applied-positions.ts'
 import { Applier } from '../apply/applier.ts'
@@ -10,10 +11,12 @@ import { policiesOf, type ReplicatorConfig, type ReplicatorSecrets } from '../co
 import type { CellContext } from '../context.ts'
 import { Repairer } from '../repair/repairer.ts'
 import { openSession, reservedServerId, type Session } from '../store/session.ts'
+import { Verifier } from '../verify/verifier.ts'
 import { Fleet } from './fleet.ts'
 import { createLagTracker, type LagTracker, observedCenter } from './lag.ts'
-import { type ApplyTally, applyMetrics, bootstrapMetrics, captureMetrics, repairMetrics, snapshotMetrics } from './metrics.ts'
+import { type ApplyTally, applyMetrics, bootstrapMetrics, captureMetrics, repairMetrics, snapshotMetrics, verifyMetrics } from './metrics.ts'
 import { Part, type PartOptions, type Runnable } from './part.ts'
+import { PeerAnswers, peerSource } from './peer.ts'
 import { SourceApplier } from './source-applier.ts'
 import type { Started } from './startup.ts'
 
@@ -23,9 +26,13 @@ export interface EngineOptions {
   readonly context: CellContext
   readonly started: Started
   readonly metrics: Metrics
+  readonly client: ControlClient | undefined
   /** Another process works for this cell: this one has to end. */
   readonly onFenced: (error: unknown) => void
 }
+
+/** A stream further behind than this has more need of the database than a comparison. */
+const LAG_MS_MAX = 5_000
 
 /** Everything that runs once the replicator has its epoch. */
 export class Engine {
@@ -35,6 +42,8 @@ export class Engine {
   readonly appliers: Fleet<SourceApplier>
   readonly bootstrap: Part<Bootstrap>
   readonly snapshotSource: Part<SnapshotSource>
+  readonly verifier: Part<Verifier>
+  readonly answers: PeerAnswers
   readonly lag: LagTracker
   readonly positions = new AppliedPositions()
   readonly context: CellContext
@@ -65,6 +74,9 @@ export class Engine {
       const openPlain = (_role: 'plain', signal: AbortSignal): Promise<Session> => this.#open('plain', signal)
       return new SnapshotSource({ context, epoch: started.epoch, openSession: openPlain, metrics: snapshotMetrics(metrics) })
     })
+    const verifier = this.#verifier()
+    this.verifier = this.#part('verifier', () => verifier)
+    this.answers = new PeerAnswers({ context, config: secrets.applier })
     this.bootstrap = this.#part('bootstrap', () => this.#bootstrap())
     const applied = applyMetrics(metrics, (source) => this.tallyOf(source), this.lag)
     this.appliers = new Fleet({
@@ -90,7 +102,8 @@ export class Engine {
 
   /** Returns when the signal aborts and everything has ended. */
   async run(signal: AbortSignal): Promise<void> {
-    const parts = [this.capture, this.heartbeat, this.repairer, this.appliers, this.snapshotSource, this.bootstrap]
+    await using _answers = this.answers
+    const parts = [this.capture, this.heartbeat, this.repairer, this.appliers, this.snapshotSource, this.bootstrap, this.verifier]
     await Promise.all(parts.map((part) => part.run(signal)))
   }
 
@@ -104,6 +117,19 @@ export class Engine {
       openSession: (role, signal) => this.#open(role, signal),
       appliers: this.appliers,
       metrics: bootstrapMetrics(metrics)
+    })
+  }
+
+  #verifier(): Verifier {
+    const { context, config, secrets, metrics, client } = this.#options
+    return new Verifier({
+      context,
+      config: secrets.applier,
+      metrics: verifyMetrics(metrics),
+      peer: (cell) => peerSource(cell, client),
+      isLagging: () => this.appliers.sources.some((source) => (this.lag.of(source) ?? 0) > LAG_MS_MAX),
+      // Without control nobody can be asked.
+      limits: { rowsPerSecond: client === undefined ? 0 : config.limits.verifyRowsPerSecond }
     })
   }
 

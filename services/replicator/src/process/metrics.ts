@@ -3,6 +3,7 @@ import type { ApplyMetrics } from '../apply/metrics.ts'
 import type { BootstrapMetrics, SnapshotSourceMetrics } from '../bootstrap/metrics.ts'
 import type { CaptureMetrics, CaptureState, SemiSyncState } from '../capture/metrics.ts'
 import type { RepairMetrics } from '../repair/metrics.ts'
+import type { VerifyMetrics } from '../verify/metrics.ts'
 import type { LagTracker } from './lag.ts'
 
 const CAPTURE_STATES: readonly CaptureState[] = ['starting', 'connecting', 'running', 'waiting', 'stopped']
@@ -91,4 +92,13 @@ export function bootstrapMetrics(metrics: Metrics): BootstrapMetrics {
 
 export function snapshotMetrics(metrics: Metrics): SnapshotSourceMetrics {
   return { rowsSent: (rows) => metrics.counter('cellway_replicator_bootstrap_rows_total').inc({ direction: 'sent' }, rows) }
+}
+
+export function verifyMetrics(metrics: Metrics): VerifyMetrics {
+  return {
+    compared: (source, rows) => metrics.counter('cellway_replicator_verified_rows_total').inc({ source }, rows),
+    differences: (source, table, rows) => metrics.counter('cellway_replicator_differences_total').inc({ source, table }, rows),
+    repaired: (source, table, rows) => metrics.counter('cellway_replicator_repaired_differences_total').inc({ source, table }, rows),
+    finished: (source, table, result) => metrics.counter('cellway_replicator_verified_tables_total').inc({ source, table, result })
+  }
 }

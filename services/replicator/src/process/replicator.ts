@@ -58,7 +58,7 @@ export async function runReplicator(config: ReplicatorConfig): Promise<number> {
     client === undefined
       ? undefined
       : runReporter({ client, config, keeper, adminUrl: url ?? admin.url, adminSecret, status: () => statusOf(life), log, signal: stop.signal })
-  await work(life, center, stop, ended)
+  await work({ life, center, client, stop, ended })
   const code = await ended.promise
   await Promise.all([reporting, keeper.done.catch(() => undefined)])
   log.info({ exitCode: code }, 'replicator stopped')
@@ -113,7 +113,12 @@ function openCenter({ config, secrets, log }: Life): RemoteLog {
   })
 }
 
-async function work(life: Life, center: RemoteLog, stop: AbortController, ended: PromiseWithResolvers<number>): Promise<void> {
+interface Work extends Ending {
+  readonly center: RemoteLog
+  readonly client: ControlClient | undefined
+}
+
+async function work({ life, center, client, stop, ended }: Work): Promise<void> {
   const { config, secrets, topology, log, metrics } = life
   const { signal } = stop
   try {
@@ -134,6 +139,7 @@ async function work(life: Life, center: RemoteLog, stop: AbortController, ended:
       context,
       started: life.started,
       metrics,
+      client,
       onFenced: (error) => onFenced(error, { life, stop, ended })
     })
     Object.assign(life, { engine, phase: 'running', why: NOTHING })

@@ -1,9 +1,9 @@
 import { isCellwayError } from '@cellway/base'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { cellUnknown } from '../../errors.ts'
 import type { ControlParts } from '../../parts.ts'
 import { callReplicator } from '../../replicator-proxy.ts'
-import { OPERATORS, VIEWERS } from '../access.ts'
+import { type Access, AGENTS, OPERATORS, VIEWERS } from '../access.ts'
 import { commandContext } from '../command-context.ts'
 import { IDEMPOTENCY_HEADERS, NAME, OPEN, object, QUERY_NUMBER, REASON, responses, type Schema } from '../schemas.ts'
 
@@ -18,6 +18,8 @@ interface Look {
   readonly params?: Readonly<Record<string, Schema>>
   readonly query?: Readonly<Record<string, Schema>>
   readonly body?: Readonly<Record<string, Schema>>
+  /** People who may look, unless said otherwise. */
+  readonly access?: Access
 }
 
 interface Order extends Look {
@@ -48,6 +50,13 @@ const LOOKS: readonly Look[] = [
     path: '/schema/compare',
     summary: 'What has to be run here so that rows of the given tables, described by another cell, can be taken',
     body: { cell: NAME, tables: { type: 'array', items: OPEN, maxItems: 2000 } }
+  },
+  {
+    method: 'POST',
+    path: '/question',
+    summary: 'What the replicator of another cell asks while it compares the rows of the two; about declared tables only',
+    body: { question: OPEN },
+    access: AGENTS
   },
   { path: '/preflight', summary: 'Every precondition, with the statement that fixes it' },
   { path: '/grants', summary: 'Statements that make the accounts of the replicator, with the least rights' },
@@ -118,11 +127,11 @@ export function addReplicatorRoutes(app: FastifyInstance, parts: ControlParts): 
   for (const order of ORDERS) addOrder(app, order, parts)
 }
 
-function addLook(app: FastifyInstance, { method, path, summary, params = {}, query, body }: Look, parts: ControlParts): void {
+function addLook(app: FastifyInstance, { method, path, summary, params = {}, query, body, access = VIEWERS }: Look, parts: ControlParts): void {
   app.route<{ Params: Params }>({
     method: method ?? 'GET',
     url: `/v1/cells/:cell/replicator${path}`,
-    config: { access: VIEWERS },
+    config: { access },
     bodyLimit: BODY_BYTES_MAX,
     schema: {
       summary,
@@ -131,10 +140,10 @@ function addLook(app: FastifyInstance, { method, path, summary, params = {}, que
       ...(body === undefined ? {} : { body: object(body) }),
       response: responses({ 200: OPEN })
     },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const search = request.url.indexOf('?')
       const asked = `${fill(path, request.params)}${search === -1 ? '' : request.url.slice(search)}`
-      return call(request, { method: method ?? 'GET', path: asked, body: request.body }, parts)
+      return call({ request, reply }, { method: method ?? 'GET', path: asked, body: request.body }, parts)
     }
   })
 }
@@ -153,7 +162,7 @@ function addOrder(app: FastifyInstance, { path, summary, params = {}, action, bo
         response: responses({ 200: OPEN })
       }
     },
-    async (request) => {
+    async (request, reply) => {
       const { cell = '' } = request.params
       requireCell(cell, parts)
       const context = commandContext(request)
@@ -162,7 +171,7 @@ function addOrder(app: FastifyInstance, { path, summary, params = {}, action, bo
       await parts.commands.recordOrder({ ...context, target, after: withoutReason(request.body) })
       const by = context.actor.kind === 'token' ? context.actor.name : context.actor.kind
       try {
-        return await call(request, { method: 'POST', path: fill(path, request.params), body: { ...request.body, by } }, parts)
+        return await call({ request, reply }, { method: 'POST', path: fill(path, request.params), body: { ...request.body, by } }, parts)
       } catch (error) {
         // Refusals below 500 are recorded for every call; here also that an order got no answer.
         if (isCellwayError(error) && error.statusCode >= 500) await parts.commands.recordRefusal({ ...context, target }, error)
@@ -178,11 +187,23 @@ interface Call {
   readonly body?: unknown
 }
 
-async function call(request: FastifyRequest<{ Params: Params }>, { method, path, body }: Call, parts: ControlParts): Promise<unknown> {
+interface Caller {
+  readonly request: FastifyRequest<{ Params: Params }>
+  readonly reply: FastifyReply
+}
+
+async function call({ request, reply }: Caller, { method, path, body }: Call, parts: ControlParts): Promise<unknown> {
   const { cell = '' } = request.params
   requireCell(cell, parts)
   const report = parts.reports.of(cell, parts.clock.nowMs())
-  return callReplicator({ method, path: `/v1${path}`, body }, { cell, report, signal: request.signal })
+  return callReplicator({ method, path: `/v1${path}`, body }, { cell, report, signal: clientGone(reply) })
+}
+
+/** Of the connection, not of the request: a request is over once its body was read. */
+function clientGone(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort(new Error('the caller went away')))
+  return gone.signal
 }
 
 function requireCell(cell: string, { state }: ControlParts): void {
