@@ -100,6 +100,8 @@ async function makeCell({ name, number, folder, snapshotFile, center, stack }: C
   // Durability against a crash of the machine is not what is tested.
   const server = stack.use(await startMariadb({ args: [...args, ...numbers, '--sync-binlog=0', '--innodb-flush-log-at-trx-commit=2'] }))
   const session = stack.use(await sessionOn(server, { signal: new AbortController().signal }))
+  await ensureSchema(session)
+  await ensureBootstrapSchema(session)
   const configFile = path.join(folder, `${name}.json`)
   const config = {
     cell: name,
@@ -153,8 +155,6 @@ class ReplicatorProcess {
 
 /** What `cellway cell bootstrap` leaves in the database: the replicator finds it when it starts. */
 export async function requestCopy({ session }: Cell, options: { readonly rowsPerSecond: number; readonly wipe?: boolean }): Promise<void> {
-  await ensureSchema(session)
-  await ensureBootstrapSchema(session)
   await writeRequest(session, { runId: 'run-1', sourceCell: SOURCE, wipe: options.wipe ?? false, force: false, rowsPerSecond: options.rowsPerSecond })
 }
 
