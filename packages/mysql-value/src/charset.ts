@@ -113,9 +113,15 @@ const DECODERS: Readonly<Record<string, string>> = {
 export function decodeText(bytes: Uint8Array, characterSet: string): string | undefined {
   try {
     if (characterSet === 'utf8mb4' || characterSet === 'utf8mb3' || characterSet === 'ascii') return UTF8.decode(bytes)
+    if (characterSet === 'utf32') return decodeUtf32(bytes)
     const label = DECODERS[characterSet]
     return label === undefined ? undefined : new TextDecoder(label, { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     return undefined
   }
+}
+
+function decodeUtf32(bytes: Uint8Array): string {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return Array.from({ length: bytes.length >> 2 }, (_, at) => String.fromCodePoint(view.getUint32(at * 4))).join('')
 }

@@ -1,3 +1,4 @@
+import { attachWeights } from './collation-weights.ts'
 import { describeColumn } from './describe-column.ts'
 import type { ColumnDescription, Flavour, ForeignKey, KeyDescription, KeyPart, RunQuery, TableDescription, Trigger } from './description.ts'
 import { descriptionInvalid } from './errors.ts'
@@ -35,7 +36,7 @@ export async function describeTables(run: RunQuery, options: DescribeOptions): P
     const clauses = new Set((checks.get(id) ?? []).map((check) => text(check, 'check_clause')))
     const own = (columns.get(id) ?? []).map((row, index) => describeColumn(row, { flavour, index, clauses }))
     const tableKeys = keysOf(keys.get(id) ?? [], own)
-    described.push({
+    const table: TableDescription = {
       schema,
       name,
       engine: head?.engine ?? '',
@@ -45,7 +46,9 @@ export async function describeTables(run: RunQuery, options: DescribeOptions): P
       keyColumns: keyColumnsOf(tableKeys, own),
       foreignKeys: foreignKeysOf(references.get(id) ?? [], own),
       triggers: (triggers.get(id) ?? []).map(triggerOf)
-    })
+    }
+    await attachWeights(run, table)
+    described.push(table)
   }
   return described
 }

@@ -41,12 +41,12 @@ export interface TargetPlan {
   needsLenientMode(row: Row): boolean
   /** (k1,k2): literals of the key columns. @throws MYV_VALUE_INVALID */
   keySql(row: Row): string
-  /** The same for two rows exactly when the target holds their keys for equal, as far as `isKeyExact` says. */
-  keyOf(row: Row): string
   /**
-   * False where a key column's collation may hold more texts for equal than `keyOf` knows of (letters beyond ASCII in a collation
-   * without case or accents): such rows need the server's own comparison.
+   * The same for two rows exactly when the target holds their keys for equal, by the weights of its own collations; never the same for
+   * keys that it tells apart. For a description that did not come from `describeTables`, letters beyond ASCII may be kept apart.
    */
+  keyOf(row: Row): string
+  /** False where the target may hold more keys for equal than `keyOf` knows of: letters that weigh otherwise when they stand together. */
   isKeyExact(row: Row): boolean
   /** From the raw cells of `selectSql` in a session that ran SESSION_SQL, text protocol. Bytes are views into the cells. @throws MYV_VALUE_INVALID */
   resultRow(cells: readonly (Buffer | null)[]): Row

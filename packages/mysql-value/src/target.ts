@@ -1,6 +1,6 @@
 import type { CellValue, Column, TableIdentity } from '@cellway/change'
-import { isSuperset } from './charset.ts'
 import { foldingOf } from './collation.ts'
+import { weightsOf } from './collation-weights.ts'
 import { type ColumnShape, parseColumn } from './column-type.ts'
 import type { ColumnDescription, TableDescription } from './description.ts'
 import { findDrift } from './drift.ts'
@@ -30,7 +30,7 @@ export function planTarget(source: TableIdentity, target: TableDescription | und
   if (drift !== undefined) return { ok: false, ...drift }
   if (target === undefined) throw new TypeError('a table without drift is there')
   const columns = source.columns.map((column) => planColumn(column, source, target))
-  return { ok: true, plan: { source, target, ...sqlParts(columns, source, target), ...rowParts(columns), ...keyParts(columns, source) } }
+  return { ok: true, plan: { source, target, ...sqlParts(columns, source, target), ...rowParts(columns), ...keyParts(columns, source, target) } }
 }
 
 function planColumn(column: Column, source: TableIdentity, table: TableDescription): PlannedColumn {
@@ -135,10 +135,10 @@ function cellSql(value: CellValue, literal: Literal): string {
 
 type KeyParts = Pick<TargetPlan, 'keySql' | 'keyOf' | 'isKeyExact'>
 
-function keyParts(columns: readonly PlannedColumn[], { keyColumns }: TableIdentity): KeyParts {
+function keyParts(columns: readonly PlannedColumn[], { keyColumns }: TableIdentity, table: TableDescription): KeyParts {
   const keys = keyColumns.map((index) => {
     const planned = columns[index] as PlannedColumn
-    return { index, literal: planned.literal, ...foldCell(planned) }
+    return { index, literal: planned.literal, ...foldCell(planned, table) }
   })
   const [only] = keys
   return {
@@ -165,7 +165,7 @@ interface CellFolding {
 
 const always = (): boolean => true
 
-function foldCell({ column, shape, target }: PlannedColumn): CellFolding {
+function foldCell({ column, shape, target }: PlannedColumn, table: TableDescription): CellFolding {
   switch (shape.kind) {
     case 'decimal':
       return { fold: (value) => plainDecimal(String(value)), isExact: always }
@@ -177,12 +177,14 @@ function foldCell({ column, shape, target }: PlannedColumn): CellFolding {
     case 'double':
       return { fold: (value) => String(Number(value) + 0), isExact: always }
     case 'text': {
-      // The target compares in its own character set; where it is another one, letters may come together that were apart.
-      const folding = foldingOf(target.collation, column.characterSet)
-      const isOwn = isSuperset(target.characterSet, column.characterSet)
+      const { collation } = target
+      // Weights of single-byte character sets go by the target's bytes; the row has the source's.
+      const known = weightsOf(table, collation)
+      const weights = known?.byBytes === true && target.characterSet !== column.characterSet ? undefined : known
+      const folding = foldingOf({ collation, characterSet: column.characterSet, weights })
       return {
         fold: (value) => (value instanceof Uint8Array ? folding.fold(asBuffer(value)) : String(value)),
-        isExact: (value) => value instanceof Uint8Array && isOwn && folding.isExact(asBuffer(value))
+        isExact: (value) => value instanceof Uint8Array && folding.isExact(asBuffer(value))
       }
     }
     default:
