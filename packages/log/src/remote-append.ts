@@ -161,6 +161,7 @@ class StreamAppends implements Appends {
     let logId = ''
     for await (const piece of answer as AsyncIterable<Buffer>) {
       heard.ms = performance.now()
+      this.#options.transport.heard()
       reader.push(piece)
       for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
         if (frame.kind === 'stream') logId = frame.logId

@@ -42,28 +42,48 @@ export async function* readRemote(stream: string, from: LogPosition | 'oldest', 
 async function* readLink(stream: string, from: LogPosition | 'oldest', options: RemoteReadOptions): AsyncGenerator<ReadBatch> {
   const { transport, maxBytes, signal, onEvent } = options
   const link = new AbortController()
-  const onAbort = (): void => link.abort(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
   const up = new Readable({ read: () => {} })
   up.on('error', () => {})
   // The head of the request goes out with the first piece.
   up.push(encodeBeat())
-  const beats = setInterval(() => {
-    if (up.readableLength === 0) up.push(encodeBeat())
-  }, BEAT_EVERY_MS)
+  const listening: Listening = { sinceMs: undefined }
+  const beats = setInterval(() => beat({ up, link, listening, silenceMsMax: transport.tuning.silenceMsMax }), BEAT_EVERY_MS)
+  const end = (): void => {
+    clearInterval(beats)
+    up.destroy()
+    link.abort(logLinkBroken({ problem: 'the read ended' }))
+  }
+  // Also for a reader that has let go of the iterator without a word, once the log is closed.
+  for (const ending of [signal, transport.closing]) ending.addEventListener('abort', end, { once: true })
   try {
     const wanted = from === 'oldest' ? from : `${from.logId}:${from.sequence}`
     const path = `/v1/streams/${stream}/reads?from=${encodeURIComponent(wanted)}&maxBytes=${maxBytes}`
     const body = await transport.open({ method: 'POST', path, body: up, signal: link.signal })
     onEvent({ kind: 'connected', what: 'read', stream, url: transport.url })
-    yield* collectBatches(piecesOf(body, { silenceMsMax: transport.tuning.silenceMsMax, link }), { stream, from, maxBytes, up })
+    yield* collectBatches(piecesOf(body, transport, listening), { stream, from, maxBytes, up })
   } finally {
-    clearInterval(beats)
-    signal.removeEventListener('abort', onAbort)
-    // Also what is left of a link whose reader went away.
-    link.abort(logLinkBroken({ problem: 'the read ended' }))
-    up.destroy()
+    for (const ending of [signal, transport.closing]) ending.removeEventListener('abort', end)
+    end()
   }
+}
+
+/** Since when the reader waits for the center; undefined while it works on what it has. */
+interface Listening {
+  sinceMs: number | undefined
+}
+
+interface Beating {
+  readonly up: Readable
+  readonly link: AbortController
+  readonly listening: Listening
+  readonly silenceMsMax: number
+}
+
+/** Tells the center that we are there, and gives the link up when nothing comes although somebody listens. */
+function beat({ up, link, listening, silenceMsMax }: Beating): void {
+  if (listening.sinceMs !== undefined && performance.now() - listening.sinceMs > silenceMsMax) {
+    link.abort(logLinkBroken({ problem: `nothing came for ${silenceMsMax} ms` }))
+  } else if (up.readableLength === 0) up.push(encodeBeat())
 }
 
 interface Collecting {
@@ -134,28 +154,18 @@ function createCollector(stream: string, from: LogPosition | 'oldest'): (frame: 
   }
 }
 
-/** The link is given up when nothing comes although somebody listens; how long the listener takes does not count. */
-async function* piecesOf(
-  body: Readable,
-  { silenceMsMax, link }: { readonly silenceMsMax: number; readonly link: AbortController }
-): AsyncGenerator<Buffer> {
+async function* piecesOf(body: Readable, transport: Transport, listening: Listening): AsyncGenerator<Buffer> {
   const pieces = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>
-  let listeningSinceMs: number | undefined
-  const watch = setInterval(() => {
-    if (listeningSinceMs !== undefined && performance.now() - listeningSinceMs > silenceMsMax) {
-      link.abort(logLinkBroken({ problem: `nothing came for ${silenceMsMax} ms` }))
-    }
-  }, silenceMsMax / 4)
   try {
     for (;;) {
-      listeningSinceMs = performance.now()
+      listening.sinceMs = performance.now()
       const { value, done } = await pieces.next()
-      listeningSinceMs = undefined
+      listening.sinceMs = undefined
       if (done === true) return
+      transport.heard()
       yield value
     }
   } finally {
-    clearInterval(watch)
     await pieces.return?.()
   }
 }

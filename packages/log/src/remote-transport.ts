@@ -33,6 +33,8 @@ export interface Transport extends AsyncDisposable {
   call(call: Call): Promise<unknown>
   /** The frames that come down, once the center has agreed. @throws what it refuses with, and errors of the network */
   open(call: StreamCall): Promise<Readable>
+  /** A stream brought something. */
+  heard(): void
   /** A stream broke, or could not be opened: the next one goes to the next url. */
   failed(cause: unknown): void
   /** Waits before the next attempt; longer each time, and never the same for two clients. @throws the signal's reason */
@@ -143,6 +145,10 @@ class HttpTransport implements Transport {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  heard(): void {
+    if (this.#connection.state !== 'connected') this.#connection = { state: 'connected' }
   }
 
   failed(cause: unknown): void {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -19,7 +19,8 @@ export interface CenterProcess extends AsyncDisposable {
   readonly metricsUrl: string
   readonly folder: string
   readonly dataFolder: string
-  start(): Promise<void>
+  /** @param fileBytesMax no file of it may grow beyond: a write that fails as a broken disk's does */
+  start(options?: { readonly fileBytesMax?: number }): Promise<void>
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
   /** The same, sent and not waited for. */
@@ -42,9 +43,10 @@ export function tokenOf(name: string): string {
 export interface CenterProcessOptions {
   readonly folder: string
   readonly config?: Readonly<Record<string, unknown>>
+  readonly tls?: { readonly certFile: string; readonly keyFile: string }
 }
 
-export async function makeCenterProcess({ folder, config = {} }: CenterProcessOptions): Promise<CenterProcess> {
+export async function makeCenterProcess({ folder, config = {}, tls }: CenterProcessOptions): Promise<CenterProcess> {
   const [port, metricsPort] = [await freePort(), await freePort()]
   const dataFolder = path.join(folder, 'data')
   const configFile = path.join(folder, 'center.json')
@@ -53,7 +55,7 @@ export async function makeCenterProcess({ folder, config = {} }: CenterProcessOp
     ...CELLS.map((cell) => ({ name: cell, role: 'cell', cell, tokenEnv: `TOKEN_${cell.toUpperCase()}` })),
     { name: 'operator', role: 'operator', tokenEnv: 'TOKEN_OPERATOR' }
   ]
-  const listen = { host: '127.0.0.1', port }
+  const listen = { host: '127.0.0.1', port, ...(tls === undefined ? {} : { tls }) }
   writeFileSync(configFile, JSON.stringify({ listen, metrics: { port: metricsPort }, dataFolder, tokens, ...config }))
   let child: ChildProcess | undefined
   let printed = ''
@@ -72,9 +74,9 @@ export async function makeCenterProcess({ folder, config = {} }: CenterProcessOp
     metricsUrl: `http://127.0.0.1:${metricsPort}`,
     folder,
     dataFolder,
-    async start() {
+    async start({ fileBytesMax } = {}) {
       await end('SIGKILL')
-      child = spawnCenter(configFile)
+      child = spawnCenter(configFile, fileBytesMax)
       await listening(child, (line) => {
         printed += `${line}\n`
       })
@@ -98,12 +100,13 @@ export async function makeCenterProcess({ folder, config = {} }: CenterProcessOp
   }
 }
 
-export function spawnCenter(configFile: string, more: readonly string[] = []): ChildProcess {
+function spawnCenter(configFile: string, fileBytesMax: number | undefined): ChildProcess {
   const tokens = Object.fromEntries([...CELLS, 'operator'].map((name) => [`TOKEN_${name.toUpperCase()}`, tokenOf(name)]))
-  return spawn(process.execPath, [MAIN, '--config', configFile, ...more], {
-    env: { PATH: process.env.PATH ?? '', ...tokens },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
+  const options: SpawnOptions = { env: { PATH: process.env.PATH ?? '', ...tokens }, stdio: ['ignore', 'pipe', 'pipe'] }
+  const command = [process.execPath, MAIN, '--config', configFile]
+  if (fileBytesMax === undefined) return spawn(process.execPath, command.slice(1), options)
+  const BLOCK_BYTES = 512
+  return spawn('sh', ['-c', `ulimit -f ${Math.ceil(fileBytesMax / BLOCK_BYTES)}; exec "$@"`, 'sh', ...command], options)
 }
 
 /** Runs the program to its end. */

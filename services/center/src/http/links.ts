@@ -23,6 +23,8 @@ function addUpload(app: FastifyInstance, { config, log, links, budget, metrics, 
     const stream = streamOf(request.params)
     assertMayAppend(principalOf(request), stream)
     if ((await notReady())?.code === 'CTR_STOPPING') throw stopping({})
+    // A log that has failed takes nothing: the writer waits outside, and nothing of his is refused.
+    await log.streams()
     const writer = request.headers['x-cellway-writer']
     using link = links.openUpload(stream, typeof writer === 'string' ? writer.slice(0, 64) : randomUUID())
     reply.hijack()
