@@ -107,9 +107,9 @@ interface Editing {
 function editedRow({ id, row: text }: Resolution, { table: { identity, plan }, key, current }: Editing): Row | undefined {
   if (text === undefined) throw resolutionInvalid({ id, problem: 'an edit needs a row' })
   if (text.trim() === '' || text.trim() === 'null') return undefined
-  const row = readImage(identity, text).map((value, at) =>
-    value === undefined ? (current?.[at] ?? (identity.keyColumns.includes(at) ? key[at] : undefined)) : value
-  )
+  // What the operator did not write stays as it is.
+  const base = current ?? key
+  const row = readImage(identity, text).map((value, at) => (value === undefined ? base[at] : value))
   const missing = identity.columns.filter((_, at) => row[at] === undefined).map(({ name }) => name)
   if (missing.length > 0) throw resolutionInvalid({ id, problem: `the row has no ${missing.join(', ')}` })
   if (plan.keyOf(row) !== plan.keyOf(key)) throw resolutionInvalid({ id, problem: 'the row has another key' })

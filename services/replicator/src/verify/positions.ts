@@ -1,9 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { comparePositions, parsePosition } from '@cellway/change'
+import { formatPosition } from '@cellway/change'
 import { quoteText } from '@cellway/mysql-value'
+import type { AppliedPositions } from '../apply/applied-positions.ts'
 import type { Session } from '../store/session.ts'
 import { notAligned } from './errors.ts'
-import type { PositionsAnswer, VerifySource } from './protocol.ts'
+import type { PositionsAnswer, ReachAnswer, VerifySource } from './protocol.ts'
 
 /** Read in this order: what is applied is never said to be more than what is there. */
 export async function ownPositions(session: Session, store: string): Promise<PositionsAnswer> {
@@ -17,6 +17,29 @@ export async function ownPositions(session: Session, store: string): Promise<Pos
   }
 }
 
+/** Longest wait of one question; who asks asks again. */
+const REACH_MS_MAX = 5000
+
+/** Appliers put off the checkpoints of idle streams, but not while somebody waits for them. */
+export async function reach(
+  positions: AppliedPositions,
+  { wanted, waitMs }: { wanted: Readonly<Record<string, string>>; waitMs: number },
+  signal: AbortSignal
+): Promise<ReachAnswer> {
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(Math.min(waitMs, REACH_MS_MAX))])
+  for (const [cell, position] of Object.entries(wanted)) {
+    try {
+      await positions.waitFor(cell, position, bounded)
+    } catch (cause) {
+      signal.throwIfAborted()
+      if (!bounded.aborted) throw cause
+      const applied = positions.get(cell)
+      return { behind: { cell, position, applied: applied === undefined ? '' : formatPosition(applied) } }
+    }
+  }
+  return { behind: null }
+}
+
 export interface AlignOptions {
   readonly here: VerifySource
   readonly there: VerifySource
@@ -24,47 +47,30 @@ export interface AlignOptions {
   readonly signal: AbortSignal
 }
 
-/** Heartbeats come each second, so an idle stream reaches any position within one. */
-const POLL_MS = 100
-
 /**
- * Waits until each of the two has applied what the other one had written when this was called, and what the other one had applied of any third cell by
- * then. A row that differed before and is the same as it was afterwards, in both, is not on its way: it differs.
+ * Waits until each of the two has applied what the other one had written when this was called, and what the other one had applied of
+ * any third cell by then. A row that differed before and is the same as it was afterwards, in both, is not on its way: it differs.
+ * Heartbeats come each second, so an idle stream reaches any position within one.
  * @throws VER_NOT_ALIGNED, the signal's reason
  */
 export async function align({ here, there, waitMs, signal }: AlignOptions): Promise<void> {
-  const wanted = { here: await here.ask({ ask: 'positions' }, signal), there: await there.ask({ ask: 'positions' }, signal) }
+  const [own, other] = [await here.ask({ ask: 'positions' }, signal), await there.ask({ ask: 'positions' }, signal)]
+  const goals = [
+    { source: here, wanted: wantedOf(here.cell, there.cell, other) },
+    { source: there, wanted: wantedOf(there.cell, here.cell, own) }
+  ]
   const deadline = performance.now() + waitMs
-  for (;;) {
-    const [now, nowThere] = [await here.ask({ ask: 'positions' }, signal), await there.ask({ ask: 'positions' }, signal)]
-    const behind = missing(here.cell, now, there.cell, wanted.there) ?? missing(there.cell, nowThere, here.cell, wanted.here)
-    if (behind === undefined) return
-    if (performance.now() >= deadline) throw notAligned({ ...behind, waitedMs: waitMs })
-    await delay(POLL_MS, undefined, { signal })
+  for (const { source, wanted } of goals) {
+    for (;;) {
+      const { behind } = await source.ask({ ask: 'reach', wanted, waitMs: Math.max(1, Math.min(REACH_MS_MAX, deadline - performance.now())) }, signal)
+      if (behind === null) break
+      if (performance.now() >= deadline) {
+        throw notAligned({ cell: source.cell, behind: behind.cell, position: behind.position, applied: behind.applied, waitedMs: waitMs })
+      }
+    }
   }
 }
 
-interface Behind {
-  readonly cell: string
-  readonly behind: string
-  readonly position: string
-  readonly applied: string
-}
-
-function missing(cell: string, { applied }: PositionsAnswer, otherCell: string, other: PositionsAnswer): Behind | undefined {
-  const own = applied[otherCell] ?? ''
-  if (!reaches(other.kind, own, other.own)) return { cell, behind: otherCell, position: other.own, applied: own }
-  for (const [third, position] of Object.entries(other.applied)) {
-    if (third === cell) continue
-    const mine = applied[third] ?? ''
-    // The flavour of a third cell is told by its positions: only MySQL's have colons.
-    if (!reaches(position.includes(':') ? 'mysql' : 'mariadb', mine, position)) return { cell, behind: third, position, applied: mine }
-  }
-  return undefined
-}
-
-function reaches(kind: 'mariadb' | 'mysql', applied: string, wanted: string): boolean {
-  if (wanted === '' || applied === wanted) return true
-  const order = comparePositions(parsePosition(kind, applied), parsePosition(kind, wanted))
-  return order === 'equal' || order === 'after'
+function wantedOf(cell: string, otherCell: string, { own, applied }: PositionsAnswer): Record<string, string> {
+  return { ...Object.fromEntries(Object.entries(applied).filter(([third]) => third !== cell)), [otherCell]: own }
 }

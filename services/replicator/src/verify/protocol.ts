@@ -8,6 +8,7 @@ import type { Flavour } from '@cellway/mysql-value'
 export type VerifyQuestion =
   | { readonly ask: 'describe'; readonly table: TableName }
   | { readonly ask: 'positions' }
+  | { readonly ask: 'reach'; readonly wanted: Readonly<Record<string, string>>; readonly waitMs: number }
   | ({ readonly ask: 'digest' } & RangeQuestion)
   | ({ readonly ask: 'hashes'; readonly limit: number } & RangeQuestion)
   | { readonly ask: 'images'; readonly identity: TableIdentity; readonly keys: readonly string[] }
@@ -45,6 +46,11 @@ export interface PositionsAnswer {
   readonly applied: Readonly<Record<string, string>>
 }
 
+/** Whether the streams of other cells are applied up to the wanted positions by now; if not, one that is not. */
+export interface ReachAnswer {
+  readonly behind: { readonly cell: string; readonly position: string; readonly applied: string } | null
+}
+
 export interface DigestAnswer {
   readonly rows: number
   readonly digest: string
@@ -59,17 +65,19 @@ export interface ImagesAnswer {
   readonly images: readonly (string | null)[]
 }
 
-export type VerifyAnswer = TableAnswer | PositionsAnswer | DigestAnswer | HashesAnswer | ImagesAnswer
+export type VerifyAnswer = TableAnswer | PositionsAnswer | ReachAnswer | DigestAnswer | HashesAnswer | ImagesAnswer
 
 export type AnswerTo<Question extends VerifyQuestion> = Question extends { readonly ask: 'describe' }
   ? TableAnswer
   : Question extends { readonly ask: 'positions' }
     ? PositionsAnswer
-    : Question extends { readonly ask: 'digest' }
-      ? DigestAnswer
-      : Question extends { readonly ask: 'hashes' }
-        ? HashesAnswer
-        : ImagesAnswer
+    : Question extends { readonly ask: 'reach' }
+      ? ReachAnswer
+      : Question extends { readonly ask: 'digest' }
+        ? DigestAnswer
+        : Question extends { readonly ask: 'hashes' }
+          ? HashesAnswer
+          : ImagesAnswer
 
 /** A cell that can be asked: this one directly, another one over its replicator. */
 export interface VerifySource {

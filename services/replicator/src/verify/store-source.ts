@@ -1,10 +1,11 @@
+import type { AppliedPositions } from '../apply/applied-positions.ts'
 import type { CellContext } from '../context.ts'
 import type { MysqlConfig, Session } from '../store/session.ts'
 import { openSession } from '../store/session.ts'
 import type { ReadTable } from './digest.ts'
 import { describeTable, digestRange, hashesOfRange, imagesOf, readTable } from './digest.ts'
 import { requestInvalid } from './errors.ts'
-import { ownPositions } from './positions.ts'
+import { ownPositions, reach } from './positions.ts'
 import type { AnswerTo, VerifyAnswer, VerifyQuestion, VerifySource } from './protocol.ts'
 
 /** How long a description is trusted; a column more is found a minute later. */
@@ -14,24 +15,35 @@ const TABLES_MAX = 1000
 export const HASHES_MAX = 10_000
 const IMAGES_MAX = 1000
 
+export interface StoreSourceOptions {
+  readonly context: CellContext
+  readonly config: MysqlConfig
+  /** Of this cell's appliers. */
+  readonly positions: AppliedPositions
+}
+
 /** Answers questions about this cell's store; one session, opened when it is first needed and again after it broke. */
 export class StoreSource implements VerifySource, AsyncDisposable {
   readonly cell: string
   readonly #context: CellContext
   readonly #config: MysqlConfig
+  readonly #positions: AppliedPositions
   readonly #ended = new AbortController()
   readonly #tables = new Map<string, { readonly table: ReadTable; readonly atMs: number }>()
   #session: Promise<Session> | undefined
 
-  constructor({ context, config }: { readonly context: CellContext; readonly config: MysqlConfig }) {
+  constructor({ context, config, positions }: StoreSourceOptions) {
     this.cell = context.cell
     this.#context = context
     this.#config = config
+    this.#positions = positions
   }
 
   /** @throws VER_TABLE_DIFFERS, VER_REQUEST_INVALID, what the session throws */
   async ask<Question extends VerifyQuestion>(question: Question, signal: AbortSignal): Promise<AnswerTo<Question>> {
     signal.throwIfAborted()
+    // Waits; it must not keep the session from other questions.
+    if (question.ask === 'reach') return (await reach(this.#positions, question, signal)) as AnswerTo<Question>
     const session = await this.session()
     try {
       // The compiler does not follow the question into the answer; `answer` has one branch per kind.

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Verification } from '@cellway/client'
 import { quoteText } from '@cellway/mysql-value'
+import type { AppliedPositions } from '../apply/applied-positions.ts'
 import type { CellContext } from '../context.ts'
 import { ensureTables } from '../store/migrations.ts'
 import type { MysqlConfig } from '../store/session.ts'
@@ -19,6 +20,8 @@ import { StoreSource } from './store-source.ts'
 export interface VerifierOptions {
   readonly context: CellContext
   readonly config: MysqlConfig
+  /** Of this cell's appliers. */
+  readonly positions: AppliedPositions
   readonly metrics: VerifyMetrics
   /** Another cell, over its replicator. */
   readonly peer: (cell: string) => VerifySource
@@ -95,9 +98,9 @@ export class Verifier {
 
   /** Ends when the signal aborts. @throws what the session throws */
   async run(signal: AbortSignal): Promise<void> {
-    const { context, config } = this.#options
+    const { context, config, positions } = this.#options
     try {
-      await using here = new StoreSource({ context, config })
+      await using here = new StoreSource({ context, config, positions })
       const work = { here, signal }
       let nextPassMs = 0
       while (!signal.aborted) {
