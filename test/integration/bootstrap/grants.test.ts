@@ -8,8 +8,11 @@ import { placeCheckpoint } from '../../../services/replicator/src/store/checkpoi
 import { takeEpoch } from '../../../services/replicator/src/store/epoch.ts'
 import { ensureSchema } from '../../../services/replicator/src/store/schema.ts'
 import { reservedServerId, type Session } from '../../../services/replicator/src/store/session.ts'
+import { startMysql9 } from '../mysql9.ts'
 import { startMariadb } from '../servers.ts'
 import { type Server, sessionOn, snapshotOf, topologyOf } from './cells.ts'
+
+t.setTimeout(180_000)
 
 const ACCOUNT = { user: 'cellway', host: '%', schemas: ['sh_op'] }
 const BINLOG = ['--log-bin=binlog', '--binlog-format=ROW', '--binlog-row-metadata=FULL', '--server-id=101', '--gtid-strict-mode=ON']
@@ -66,6 +69,13 @@ async function apply(session: Session): Promise<void> {
 
 t.test('MariaDB', async (t) => {
   await using server = await startMariadb({ port: 29_011, args: BINLOG })
+  await using root = await sessionOn(server)
+  await root.run(SCHEMA)
+  await provesSufficient(t, { root, open: (role) => sessionOn(server, { user: 'cellway', ...applierOf(role) }), server })
+})
+
+t.test('MySQL 9', async (t) => {
+  await using server = await startMysql9({ port: 29_012 })
   await using root = await sessionOn(server)
   await root.run(SCHEMA)
   await provesSufficient(t, { root, open: (role) => sessionOn(server, { user: 'cellway', ...applierOf(role) }), server })
