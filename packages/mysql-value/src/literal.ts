@@ -3,7 +3,7 @@ import { isAsciiBased } from './charset.ts'
 import type { ColumnShape } from './column-type.ts'
 import { valueInvalid } from './errors.ts'
 import { jsonLiteral } from './json-literal.ts'
-import { asBuffer, isPlainText, quoteBytes, quoteText } from './quote.ts'
+import { asBuffer, charactersOf, isOf, isPlainText, quoteBytes, quoteText } from './quote.ts'
 
 /** One value as SQL, exact in a session that ran SESSION_SQL. Neither NULL nor absent. @throws MYV_VALUE_INVALID */
 export type Literal = (value: CellValue) => string
@@ -24,17 +24,17 @@ export function literalOf(of: LiteralColumn): Literal {
       return (value) => (Number.isSafeInteger(value) ? String(value) : refuse(of, value, 'no whole number'))
     case 'bigint':
     case 'bit':
-      return (value) => (typeof value === 'bigint' ? String(value) : refuse(of, value, 'no 64-bit number'))
+      return (value) => (typeof value === 'bigint' ? bigintSql(value) : refuse(of, value, 'no 64-bit number'))
     case 'decimal':
-      return (value) => (typeof value === 'string' && DECIMAL.test(value) ? value : refuse(of, value, 'no decimal'))
+      return (value) => (typeof value === 'string' && isDecimal(value) ? value : refuse(of, value, 'no decimal'))
     case 'float':
       return (value) => (typeof value === 'number' ? doubleSql(Math.fround(value)) : undefined) ?? refuse(of, value, 'no finite number')
     case 'double':
       return (value) => (typeof value === 'number' ? doubleSql(value) : undefined) ?? refuse(of, value, 'no finite number')
     case 'temporal':
-      return (value) => (typeof value === 'string' && TEMPORAL.test(value) ? `'${value}'` : refuse(of, value, 'no date or time'))
+      return (value) => (typeof value === 'string' && isOf(value, TEMPORAL) ? `'${value}'` : refuse(of, value, 'no date or time'))
     case 'address':
-      return (value) => (typeof value === 'string' && ADDRESS.test(value) ? `'${value}'` : refuse(of, value, 'no address'))
+      return (value) => (typeof value === 'string' && isOf(value, ADDRESS) ? `'${value}'` : refuse(of, value, 'no address'))
     case 'json': {
       // MariaDB keeps the text as it is.
       const jsonText = of.targetIsJson ? jsonLiteral : quoteText
@@ -53,9 +53,29 @@ export function literalOf(of: LiteralColumn): Literal {
   }
 }
 
-const DECIMAL = /^-?\d+(?:\.\d+)?$/
-const TEMPORAL = /^[-\d :.]+$/
-const ADDRESS = /^[0-9a-f:.-]+$/
+const TEMPORAL = charactersOf('0123456789-: .')
+const ADDRESS = charactersOf('0123456789abcdef:.-')
+
+/** Half the time of String() while 53 bits hold it. */
+function bigintSql(value: bigint): string {
+  const short = Number(value)
+  return Number.isSafeInteger(short) ? String(short) : String(value)
+}
+
+/** Digits with, perhaps, a minus before and a point within them: nothing else may stand in a statement without quotes. */
+function isDecimal(text: string): boolean {
+  let digits = 0
+  let points = 0
+  for (let at = text.charCodeAt(0) === MINUS ? 1 : 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === POINT && digits > 0 && points === 0) points = at
+    else if (code >= ZERO && code <= NINE) digits++
+    else return false
+  }
+  return digits > 0 && text.charCodeAt(text.length - 1) !== POINT
+}
+
+const [MINUS, POINT, ZERO, NINE] = [0x2d, 0x2e, 0x30, 0x39]
 
 function textLiteral(of: LiteralColumn, characterSet: string): Literal {
   if (!isAsciiBased(characterSet)) return (value) => (value instanceof Uint8Array ? quoteBytes(value, characterSet) : refuse(of, value, 'no bytes'))

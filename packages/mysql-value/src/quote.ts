@@ -2,11 +2,28 @@
 
 const EMPTY = "''"
 
-/** Text that reads the same in every session: printable ASCII without quotes and backslashes. */
-const NOT_PLAIN = /[^ !#-&(-[\]-~"]/
+/** By character code; a loop over them takes half the time of a regular expression. */
+export function charactersOf(characters: string): Uint8Array {
+  const table = new Uint8Array(0x80)
+  for (const character of characters) table[character.charCodeAt(0)] = 1
+  return table
+}
+
+/** Characters that read the same in every session: printable ASCII without quotes and backslashes. */
+const PLAIN = charactersOf(
+  Array.from({ length: 0x5f }, (_, at) => String.fromCharCode(0x20 + at))
+    .join('')
+    .replace(/['\\]/g, '')
+)
 
 export function isPlainText(text: string): boolean {
-  return !NOT_PLAIN.test(text)
+  return isOf(text, PLAIN)
+}
+
+/** Whether all characters of the text are in the table. */
+export function isOf(text: string, table: Uint8Array): boolean {
+  for (let at = 0; at < text.length; at++) if (table[text.charCodeAt(at)] !== 1) return false
+  return true
 }
 
 /** A name in backticks. Dots stay part of the name. */
@@ -16,7 +33,7 @@ export function quoteIdentifier(name: string): string {
 
 /** A text literal of the session's character set, utf8mb4. Holds under every sql_mode: no quote or backslash is ever written as such. */
 export function quoteText(text: string): string {
-  return NOT_PLAIN.test(text) ? `_utf8mb4 X'${Buffer.from(text, 'utf8').toString('hex')}'` : `'${text}'`
+  return isPlainText(text) ? `'${text}'` : `_utf8mb4 X'${Buffer.from(text, 'utf8').toString('hex')}'`
 }
 
 /** Bytes as they are; with a character set they are text in it. */
