@@ -72,3 +72,19 @@ export const secretUnresolved = defineError<{ reference: string; reason: string 
   origin: 'operator',
   retry: 'after-change'
 })
+
+export const noCenter = defineError<{ fix: string }>({
+  code: 'CLI_NO_CENTER',
+  message: 'Nothing says where the center is, or there is no token for it',
+  statusCode: 400,
+  origin: 'client',
+  retry: 'after-change'
+})
+
+export const centerUnreachable = defineError<{ url: string; reason: string }>({
+  code: 'CLI_CENTER_UNREACHABLE',
+  message: 'The center does not answer',
+  statusCode: 503,
+  origin: 'operator',
+  retry: 'later'
+})

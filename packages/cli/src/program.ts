@@ -9,6 +9,7 @@ import { applyTopology, diffTopology, validateTopology } from './commands/topolo
 import { LOCAL_FILE } from './connection.ts'
 import { EXIT_CODE_HELP } from './exit-codes.ts'
 import { examples } from './help.ts'
+import { addCenter } from './program-center.ts'
 import { addReplication } from './program-replication.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -33,6 +34,7 @@ export function createProgram(terminal: Terminal, run: Runner): Command {
   addRoute(program, run)
   addBuckets(program, run)
   addReplication(program, run)
+  addCenter(program, run)
   addAudit(program, run)
   addTokens(program, run)
   addDoctor(program, run)
