@@ -191,6 +191,20 @@ async function schemaChanges(t: Test, store: Store): Promise<void> {
   const [change] = added?.changes ?? []
   t.equal(change?.kind === 'insert' ? change.table.columns.length : 0, 3)
   t.same(change?.kind === 'insert' ? change.after[2] : undefined, Buffer.from([1, 0, 0, 0]), 'padded as it is declared')
+  await rowsWithinDdl(t, store)
+}
+
+async function rowsWithinDdl(t: Test, store: Store): Promise<void> {
+  const center = centerOf()
+  const topology = topologies()
+  topology.declare({ table: 'shop.t' }, { table: 'shop.copy' })
+  await using capture = await startCapture({ store, center, topology })
+  await running(capture)
+  await store.run("INSERT INTO shop.t VALUES (310, 'a'); CREATE TABLE shop.copy (PRIMARY KEY (id)) AS SELECT * FROM shop.t WHERE id = 310")
+  await published(capture, 2)
+  const changes = summary(await readStream(center, STREAM)).flat()
+  t.ok(changes.includes('insert copy 310'), 'rows of CREATE TABLE … SELECT')
+  await store.run('DROP TABLE shop.copy; DELETE FROM shop.t WHERE id = 310')
 }
 
 async function statements(t: Test, store: Store): Promise<void> {

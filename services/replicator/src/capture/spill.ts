@@ -71,8 +71,13 @@ export class Spill {
   /** Once per piece, when nobody wants it again. */
   async release({ file }: SpillPlace): Promise<void> {
     file.live -= 1
-    const newest = file === this.#files.at(-1)
-    if (file.live > 0 || (newest && file.written < (this.#options.fileBytes ?? SPILL_FILE_BYTES))) return
+    if (file.live > 0) return
+    if (file === this.#files.at(-1)) {
+      // The one that is written to begins again at its start: an empty spill holds nothing, or it would never have room again.
+      this.#bytes -= file.written
+      file.written = 0
+      return
+    }
     await this.#remove(file)
   }
 

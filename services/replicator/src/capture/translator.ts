@@ -1,17 +1,24 @@
 import type { BuiltRecord, Codec, Origin, Position, TransactionHead, TransactionId, TransactionPacker } from '@cellway/change'
 import { advancePosition, createTransactionPacker, formatPosition, positionIncludes } from '@cellway/change'
-import type { BinlogUnit, Collected, Gtid, LargeBegin, TableMap, Transaction } from '@cellway/mysql-binlog'
-import { formatGtid } from '@cellway/mysql-binlog'
-import { CELLWAY_SCHEMA } from '../store/schema.ts'
-import { gtidMissing, gtidOrder, markMismatch, statementWrite, xaPrepared } from './errors.ts'
-import { placeOf, SKIP_FIX } from './places.ts'
-import type { TableRouter } from './tables.ts'
+import type { Collected, Gtid, LargeBegin, TableMap, Transaction } from '@cellway/mysql-binlog'
+import { gtidMissing, gtidOrder } from './errors.ts'
+import { placeOf } from './places.ts'
+import type { Route, TableRouter } from './tables.ts'
+import {
+  type Begin,
+  type Commit,
+  checkCommit,
+  checkLateMark,
+  checkStatements,
+  isCarriedDdl,
+  isDropped,
+  judge,
+  type Part,
+  type Verdict,
+  type VerdictRules
+} from './verdict.ts'
 
-type Begin = LargeBegin['begin']
-type Part = LargeBegin['parts'][number]
-type Commit = Extract<BinlogUnit, { kind: 'commit' }>
-
-export interface TranslatorOptions {
+export interface TranslatorOptions extends VerdictRules {
   readonly origin: Origin
   readonly epoch: number
   readonly codec: Codec
@@ -19,16 +26,9 @@ export interface TranslatorOptions {
   /** Of the first record. */
   readonly sequence: number
   readonly tables: TableRouter
-  /** On MariaDB the id that this cell's appliers write with; undefined where sessions have none of their own. */
-  readonly reservedServerId: number | undefined
-  /** An operator lets this transaction pass although it cannot be captured. */
-  readonly isSkipped: (gtid: string) => boolean
   onRecords(records: readonly BuiltRecord[], facts: { transactions: number; commitTimeUs: number }): void
   onTransaction(kind: 'published' | 'echo' | 'filtered', rows: number): void
 }
-
-/** What happens to a transaction as a whole; for one that comes in parts it is known from the first of them. */
-type Verdict = 'publish' | 'echo' | 'filter'
 
 interface OpenLarge {
   readonly begin: Begin
@@ -36,9 +36,10 @@ interface OpenLarge {
   /** The packer has its beginning. */
   begun: boolean
   rows: number
+  /** Schema changes among them are taken note of at the end. */
+  readonly statements: Part[]
 }
 
-const INEXACT: ReadonlySet<string> = new Set(['write', 'unknown', 'rollback-to-savepoint'])
 const NO_FACTS = { transactions: 0, commitTimeUs: 0 }
 
 /** Transactions of the binlog in, records of the stream out. Every table map that reaches it has a route. */
@@ -90,9 +91,9 @@ export class Translator {
   tablesOf(collected: Collected): readonly TableMap[] {
     switch (collected.kind) {
       case 'transaction':
-        return this.#isDropped(collected.begin, collected.parts) ? [] : collected.tables
+        return isDropped(this.#options, collected.begin, collected.parts) ? [] : collected.tables
       case 'large-begin':
-        return this.#isDropped(collected.begin, collected.parts) ? [] : tablesOf(collected.parts)
+        return isDropped(this.#options, collected.begin, collected.parts) ? [] : tablesOf(collected.parts)
       case 'large-part':
         return this.#large?.verdict === 'publish' ? tablesOf([collected.part]) : []
       default:
@@ -158,17 +159,19 @@ export class Translator {
   #whole(transaction: Transaction): void {
     const { begin, commit, parts } = transaction
     const head = this.#headOf(begin)
-    const verdict = this.#judge(begin, parts)
-    if (verdict === 'publish') this.#checkExact(begin, commit, parts)
+    const verdict = judge(this.#options, begin, parts)
+    if (verdict === 'publish') checkStatements(begin, parts)
     const position = advancePosition(this.#position, head.id)
-    this.#forget(parts)
     if (verdict !== 'publish' || !this.#hasContent(parts)) {
+      this.#forget(parts)
       this.#moved(head, verdict === 'echo' ? 'echo' : 'filtered')
       return
     }
+    checkCommit(begin, commit)
     this.#packer.begin(head)
     let rows = 0
     for (const part of parts) rows += this.#add(part)
+    this.#forget(parts)
     this.#packer.end(position)
     this.#position = position
     this.#packedTo = position
@@ -182,17 +185,16 @@ export class Translator {
     // A record with whole transactions is not closed in the middle of another one.
     this.flush()
     this.#headOf(begin)
-    this.#large = { begin, verdict: this.#judge(begin, parts), begun: false, rows: 0 }
+    this.#large = { begin, verdict: judge(this.#options, begin, parts), begun: false, rows: 0, statements: [] }
     for (const part of parts) this.#largePart(part)
   }
 
   #largePart(part: Part): void {
     const large = this.#large
-    if (large === undefined || large.verdict === 'echo') return
-    if (large.verdict === 'filter') return
-    this.#checkLateMark(large.begin, part)
-    this.#checkExact(large.begin, undefined, [part])
-    this.#forget([part])
+    if (large?.verdict !== 'publish') return
+    checkLateMark(this.#options, large.begin, part)
+    checkStatements(large.begin, [part])
+    if (part.kind === 'statement') large.statements.push(part)
     if (!this.#hasContent([part])) return
     if (!large.begun) this.#packer.begin(this.#headOf(large.begin))
     large.begun = true
@@ -204,8 +206,9 @@ export class Translator {
     const large = this.#large
     if (large === undefined) return
     const head = this.#headOf(large.begin)
-    if (large.begun) this.#checkExact(large.begin, commit, [])
+    if (large.begun) checkCommit(large.begin, commit)
     this.#large = undefined
+    this.#forget(large.statements)
     if (!large.begun) {
       this.#moved(head, large.verdict === 'echo' ? 'echo' : 'filtered')
       return
@@ -238,56 +241,18 @@ export class Translator {
     return { id, commitTimeUs, originServerId: serverId }
   }
 
-  /** Nobody needs to know what its tables are. */
-  #isDropped(begin: Begin, parts: readonly Part[]): boolean {
-    return this.#isLedByCheckpoint(parts) || this.#options.isSkipped(formatGtid(begin.gtid))
-  }
-
-  /** Echo or not, by both marks. @throws CAP_MARK_MISMATCH */
-  #judge(begin: Begin, parts: readonly Part[]): Verdict {
-    const { reservedServerId, tables, isSkipped } = this.#options
-    if (isSkipped(formatGtid(begin.gtid))) return 'filter'
-    const rows = parts.filter((part) => part.kind === 'rows')
-    if (rows.length === 0 && !parts.some((part) => isCarriedDdl(part) || isInexact(part))) return 'filter'
-    const isFirst = this.#isLedByCheckpoint(parts)
-    const isLater = !isFirst && rows.some(({ table }) => tables.classOf(table) === 'checkpoint')
-    const hasServerMark = reservedServerId !== undefined && begin.serverId === reservedServerId
-    const expectsServerMark = reservedServerId !== undefined
-    // Our own housekeeping has no mark: it leaves the cell in no case.
-    if (rows.length > 0 && rows.every(({ table }) => ['checkpoint', 'cellway'].includes(tables.classOf(table)))) return isFirst ? 'echo' : 'filter'
-    if (isFirst && (hasServerMark || !expectsServerMark)) return 'echo'
-    if (!isFirst && !isLater && !hasServerMark) return 'publish'
-    const fix = `Find out who wrote it: only an applier updates cellway.checkpoint first and has the reserved server id. ${SKIP_FIX}`
-    const checkpointRow = isFirst ? 'first' : isLater ? 'later' : 'none'
-    throw markMismatch({ ...placeOf(begin), serverId: begin.serverId, checkpointRow, fix })
-  }
-
-  /** @throws CAP_MARK_MISMATCH */
-  #checkLateMark(begin: Begin, part: Part): void {
-    if (part.kind !== 'rows' || this.#options.tables.classOf(part.table) !== 'checkpoint') return
-    this.#judge(begin, [part])
-  }
-
-  #isLedByCheckpoint(parts: readonly Part[]): boolean {
-    const first = parts.find((part) => part.kind === 'rows')
-    return first?.kind === 'rows' && this.#options.tables.classOf(first.table) === 'checkpoint'
-  }
-
-  /** @throws CAP_STATEMENT_WRITE, CAP_XA_PREPARED */
-  #checkExact(begin: Begin, commit: Commit | undefined, parts: readonly Part[]): void {
-    const statement = parts.find((part) => isInexact(part))
-    if (statement?.kind === 'statement') {
-      const fix = `Nobody may set binlog_format; write in ROW format only. ${SKIP_FIX}`
-      throw statementWrite({ ...placeOf(begin), statement: statement.query.text.slice(0, 500), fix })
-    }
-    if (commit?.end.by !== 'xa-prepare' || (parts.length > 0 && !this.#hasContent(parts))) return
-    throw xaPrepared({ ...placeOf(begin), fix: `Use transactions of one phase (XA COMMIT … ONE PHASE). ${SKIP_FIX}` })
-  }
-
   #hasContent(parts: readonly Part[]): boolean {
-    return parts.some((part) => (part.kind === 'rows' ? this.#options.tables.routeOf(part.table)?.kind === 'carry' : isCarriedDdl(part)))
+    return parts.some((part) => (part.kind === 'rows' ? this.#routeOf(part.table).kind === 'carry' : isCarriedDdl(part)))
   }
 
+  /** Whoever calls `push` has looked them up: a row without a route would be a row that is lost. */
+  #routeOf(map: TableMap): Route {
+    const route = this.#options.tables.routeOf(map)
+    if (route === undefined) throw new TypeError(`rows of ${map.schema}.${map.table} without a route`)
+    return route
+  }
+
+  /** What these statements may have changed is looked up again, from the next transaction on. */
   #forget(parts: readonly Part[]): void {
     for (const part of parts) if (part.kind === 'statement' && part.statement === 'ddl') this.#options.tables.forget(part.query.text)
   }
@@ -298,8 +263,8 @@ export class Translator {
       if (isCarriedDdl(part)) this.#packer.add({ kind: 'schema', schema: part.query.schema, statement: part.query.text })
       return 0
     }
-    const route = this.#options.tables.routeOf(part.table)
-    if (route?.kind !== 'carry') return 0
+    const route = this.#routeOf(part.table)
+    if (route.kind !== 'carry') return 0
     const { plan, mark } = route
     const { identity: table } = plan
     let rows = 0
@@ -329,15 +294,6 @@ export class Translator {
 
 function tablesOf(parts: readonly Part[]): TableMap[] {
   return [...new Set(parts.flatMap((part) => (part.kind === 'rows' ? [part.table] : [])))]
-}
-
-function isInexact(part: Part): boolean {
-  return part.kind === 'statement' && INEXACT.has(part.statement)
-}
-
-/** For people in the other cells; our own tables are nobody's news. */
-function isCarriedDdl(part: Part): boolean {
-  return part.kind === 'statement' && part.statement === 'ddl' && part.query.schema !== CELLWAY_SCHEMA && !/\bcellway`?\s*\./i.test(part.query.text)
 }
 
 /** @throws CAP_GTID_MISSING */
