@@ -1,4 +1,4 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { type ChildProcess, fork, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -9,6 +9,7 @@ import { createRemoteLog } from '@cellway/log'
 import { freePort } from '../servers.ts'
 
 const MAIN = fileURLToPath(new URL('../../../services/center/src/main.ts', import.meta.url))
+const HOST = fileURLToPath(new URL('./center-host.ts', import.meta.url))
 const START_MS_MAX = 30_000
 export const CELLS = ['beijing', 'shanghai', 'shenzhen', 'tokyo'] as const
 
@@ -35,6 +36,15 @@ export interface CenterProcess extends AsyncDisposable {
   log(): string
 }
 
+const TOKENS = [
+  ...CELLS.map((cell) => ({ name: cell, role: 'cell', cell, tokenEnv: `TOKEN_${cell.toUpperCase()}` })),
+  { name: 'operator', role: 'operator', tokenEnv: 'TOKEN_OPERATOR' }
+]
+
+function tokenEnvironment(): Record<string, string> {
+  return Object.fromEntries([...CELLS, 'operator'].map((name) => [`TOKEN_${name.toUpperCase()}`, tokenOf(name)]))
+}
+
 /** Of a cell, or of the operator; not guessed, and good for nothing outside of the test. */
 export function tokenOf(name: string): string {
   return `cwt_${name}_${'0123456789abcdef'.repeat(3)}`
@@ -51,12 +61,8 @@ export async function makeCenterProcess({ folder, config = {}, tls }: CenterProc
   const dataFolder = path.join(folder, 'data')
   const configFile = path.join(folder, 'center.json')
   mkdirSync(folder, { recursive: true })
-  const tokens = [
-    ...CELLS.map((cell) => ({ name: cell, role: 'cell', cell, tokenEnv: `TOKEN_${cell.toUpperCase()}` })),
-    { name: 'operator', role: 'operator', tokenEnv: 'TOKEN_OPERATOR' }
-  ]
   const listen = { host: '127.0.0.1', port, ...(tls === undefined ? {} : { tls }) }
-  writeFileSync(configFile, JSON.stringify({ listen, metrics: { port: metricsPort }, dataFolder, tokens, ...config }))
+  writeFileSync(configFile, JSON.stringify({ listen, metrics: { port: metricsPort }, dataFolder, tokens: TOKENS, ...config }))
   let child: ChildProcess | undefined
   let printed = ''
 
@@ -101,12 +107,40 @@ export async function makeCenterProcess({ folder, config = {}, tls }: CenterProc
 }
 
 function spawnCenter(configFile: string, fileBytesMax: number | undefined): ChildProcess {
-  const tokens = Object.fromEntries([...CELLS, 'operator'].map((name) => [`TOKEN_${name.toUpperCase()}`, tokenOf(name)]))
-  const options: SpawnOptions = { env: { PATH: process.env.PATH ?? '', ...tokens }, stdio: ['ignore', 'pipe', 'pipe'] }
+  const options: SpawnOptions = { env: { PATH: process.env.PATH ?? '', ...tokenEnvironment() }, stdio: ['ignore', 'pipe', 'pipe'] }
   const command = [process.execPath, MAIN, '--config', configFile]
   if (fileBytesMax === undefined) return spawn(process.execPath, command.slice(1), options)
   const BLOCK_BYTES = 512
   return spawn('sh', ['-c', `ulimit -f ${Math.ceil(fileBytesMax / BLOCK_BYTES)}; exec "$@"`, 'sh', ...command], options)
+}
+
+export interface CenterHost extends AsyncDisposable {
+  /** Gives its url. */
+  open(config: Readonly<Record<string, unknown>>): Promise<string>
+  close(url: string): Promise<void>
+}
+
+/** Centers in a process of their own, without a start of the process for each. */
+export function startCenterHost(): CenterHost {
+  const child = fork(HOST, { env: { PATH: process.env.PATH ?? '', ...tokenEnvironment() }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const ask = async (question: object): Promise<{ readonly url?: string }> => {
+    const answered = once(child, 'message')
+    child.send(question)
+    const [answer] = (await answered) as [{ readonly url?: string; readonly error?: string }]
+    if (answer.error !== undefined) throw new Error(answer.error)
+    return answer
+  }
+  return {
+    open: async (config) => (await ask({ open: { listen: { port: 0 }, tokens: TOKENS, ...config } })).url ?? '',
+    close: async (url) => {
+      await ask({ close: url })
+    },
+    async [Symbol.asyncDispose]() {
+      const exited = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exited
+    }
+  }
 }
 
 /** Runs the program to its end. */
