@@ -62,7 +62,10 @@ export async function align({ here, there, waitMs, signal }: AlignOptions): Prom
   const deadline = performance.now() + waitMs
   for (const { source, wanted } of goals) {
     for (;;) {
-      const { behind } = await source.ask({ ask: 'reach', wanted, waitMs: Math.max(1, Math.min(REACH_MS_MAX, deadline - performance.now())) }, signal)
+      const { behind } = await source.ask(
+        { ask: 'reach', wanted, waitMs: Math.max(1, Math.min(REACH_MS_MAX, Math.ceil(deadline - performance.now()))) },
+        signal
+      )
       if (behind === null) break
       if (performance.now() >= deadline) {
         throw notAligned({ cell: source.cell, behind: behind.cell, position: behind.position, applied: behind.applied, waitedMs: waitMs })

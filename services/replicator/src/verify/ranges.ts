@@ -16,9 +16,13 @@ export function keyRange(identity: TableIdentity, description: TableDescription)
     const column = identity.columns[index]
     if (column === undefined) throw requestInvalid({ problem: 'a key column that is none of the columns' })
     const own = description.columns.find(({ name }) => name.toLowerCase() === column.name.toLowerCase())
-    const planning = planTarget({ ...identity, keyColumns: [index] }, description)
+    if (own === undefined) throw requestInvalid({ problem: `there is no column ${column.name}` })
+    // A table of this column alone: the plan gives its literals.
+    const key = { name: 'PRIMARY', unique: true, columns: [{ column: 0, prefix: 0 }], nullable: false, hasExpression: false }
+    const alone = { ...description, columns: [{ ...own, index: 0 }], keys: [key], keyColumns: [0], foreignKeys: [], triggers: [] }
+    const planning = planTarget({ ...identity, columns: [column], keyColumns: [0] }, alone)
     if (!planning.ok) throw requestInvalid({ problem: planning.problems.join('; ') })
-    return { name: quoteIdentifier(own?.name ?? column.name), literal: (row: Row) => planning.plan.keySql(row) }
+    return { name: quoteIdentifier(own.name), literal: (row: Row) => planning.plan.keySql([row[index]]) }
   })
   if (parts.length === 0) throw requestInvalid({ problem: 'a table without a key' })
 
