@@ -7,6 +7,7 @@ import type { CellContext } from '../context.ts'
 import { reservedServerId } from '../store/session.ts'
 import type { FilledConfig } from './config.ts'
 import { tableUndeclared } from './errors.ts'
+import { LagMeter } from './lag.ts'
 import type { CaptureMetrics } from './metrics.ts'
 import { Outbox, type OutboxEntry } from './outbox.ts'
 import { SKIP_FIX } from './places.ts'
@@ -41,22 +42,19 @@ interface Parts {
 }
 
 const TICK_MS = 1000
-const QUIET_SECONDS = 0.1
-const SOURCE_CLOCK_SECONDS = 2
 
 /** From finding its place in the center to the first thing that makes that place doubtful. Nothing of it is needed afterwards. */
 export class CaptureLife {
   readonly #options: LifeOptions
   #parts: Parts | undefined
   #durable = 0
-  /** When the newest record was built, and when the source last had nothing more. */
+  /** When the newest record was built. */
   #builtMs = 0
-  #isCaughtUp = false
-  #readMs = 0
-  #lastCommitUs = 0
+  readonly #lag: LagMeter
 
   constructor(options: LifeOptions) {
     this.#options = options
+    this.#lag = new LagMeter(options.context.clock)
   }
 
   get position(): Position | undefined {
@@ -75,20 +73,8 @@ export class CaptureLife {
     return this.#parts?.spill.bytes ?? 0
   }
 
-  /**
-   * How long the oldest change that is not in the center has been committed, as far as the source tells: MariaDB in whole seconds, so
-   * what it says counts from two of them on. Without a link, since something was last heard.
-   */
   lagSeconds(): number {
-    const { clock } = this.#options.context
-    const oldest = this.#parts?.outbox.oldest
-    const silentSeconds = (clock.monotonicMs() - this.#readMs) / 1000
-    if (oldest === undefined && this.#options.facts.state !== 'running') return this.#readMs === 0 ? 0 : silentSeconds
-    if (oldest === undefined && (this.#isCaughtUp || silentSeconds > QUIET_SECONDS)) return 0
-    const commitUs = oldest?.commitTimeUs || this.#lastCommitUs
-    const sinceCommit = commitUs === 0 ? 0 : clock.nowMs() / 1000 - commitUs / 1_000_000
-    const sinceBuilt = oldest === undefined ? 0 : (clock.monotonicMs() - oldest.builtMs) / 1000
-    return sinceCommit > SOURCE_CLOCK_SECONDS ? sinceCommit : sinceBuilt
+    return this.#lag.seconds({ oldest: this.#parts?.outbox.oldest, isLinked: this.#options.facts.state === 'running' })
   }
 
   /** @throws StreamChanged, and what `Capture.run` throws */
@@ -193,17 +179,14 @@ export class CaptureLife {
       durable: () => this.#durable,
       waitForTable: (table, gtid, signal) => this.#waitForTable(table, gtid, signal),
       onRead: (bytes) => {
-        this.#isCaughtUp = false
-        this.#readMs = context.clock.monotonicMs()
+        this.#lag.read()
         facts.counters.readBytes += bytes
         metrics.read(bytes)
       },
       onIdle: () => {
         if (sender.canSend && outbox.untaken === 0) translator.flush()
       },
-      onCaughtUp: () => {
-        this.#isCaughtUp = true
-      },
+      onCaughtUp: () => this.#lag.caughtUp(),
       onConnected: () => {
         facts.counters.connects += 1
         facts.enter('running')
@@ -248,7 +231,7 @@ export class CaptureLife {
       const isLast = at === records.length - 1
       outbox.push(record, { transactions: isLast ? transactions : 0, builtMs: this.#builtMs, commitTimeUs })
     }
-    if (commitTimeUs > 0) this.#lastCommitUs = commitTimeUs
+    this.#lag.built(commitTimeUs)
   }
 
   #landed(entry: OutboxEntry): void {

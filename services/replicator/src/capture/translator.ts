@@ -1,9 +1,8 @@
-import type { BuiltRecord, Codec, Origin, Position, TransactionHead, TransactionId, TransactionPacker } from '@cellway/change'
-import { advancePosition, createTransactionPacker, formatPosition, positionIncludes } from '@cellway/change'
-import type { Collected, Gtid, LargeBegin, TableMap, Transaction } from '@cellway/mysql-binlog'
-import { gtidMissing, gtidOrder } from './errors.ts'
-import { placeOf } from './places.ts'
+import type { BuiltRecord, Codec, Origin, Position, TransactionHead, TransactionPacker } from '@cellway/change'
+import { advancePosition, createTransactionPacker } from '@cellway/change'
+import type { Collected, LargeBegin, TableMap, Transaction } from '@cellway/mysql-binlog'
 import type { Route, TableRouter } from './tables.ts'
+import { headOf } from './transaction-head.ts'
 import {
   type Begin,
   type Commit,
@@ -158,7 +157,7 @@ export class Translator {
 
   #whole(transaction: Transaction): void {
     const { begin, commit, parts } = transaction
-    const head = this.#headOf(begin)
+    const head = headOf(begin, this.#position)
     const verdict = judge(this.#options, begin, parts)
     if (verdict === 'publish') checkStatements(begin, parts)
     const position = advancePosition(this.#position, head.id)
@@ -184,7 +183,7 @@ export class Translator {
   #beginLarge({ begin, parts }: LargeBegin): void {
     // A record with whole transactions is not closed in the middle of another one.
     this.flush()
-    this.#headOf(begin)
+    headOf(begin, this.#position)
     this.#large = { begin, verdict: judge(this.#options, begin, parts), begun: false, rows: 0, statements: [] }
     for (const part of parts) this.#largePart(part)
   }
@@ -196,7 +195,7 @@ export class Translator {
     checkStatements(large.begin, [part])
     if (part.kind === 'statement') large.statements.push(part)
     if (!this.#hasContent([part])) return
-    if (!large.begun) this.#packer.begin(this.#headOf(large.begin))
+    if (!large.begun) this.#packer.begin(headOf(large.begin, this.#position))
     large.begun = true
     large.rows += this.#add(part)
     this.#handOut()
@@ -205,7 +204,7 @@ export class Translator {
   #endLarge(commit: Commit): void {
     const large = this.#large
     if (large === undefined) return
-    const head = this.#headOf(large.begin)
+    const head = headOf(large.begin, this.#position)
     if (large.begun) checkCommit(large.begin, commit)
     this.#large = undefined
     this.#forget(large.statements)
@@ -227,18 +226,6 @@ export class Translator {
     this.#position = advancePosition(this.#position, head.id)
     this.#last = head
     this.#options.onTransaction(kind, 0)
-  }
-
-  #headOf(begin: Begin): TransactionHead {
-    const id = transactionId(begin)
-    if (positionIncludes(this.#position, id)) {
-      const fix = 'Set gtid_strict_mode = 1 on the source; nobody may set gtid_seq_no below the newest. Then bootstrap this cell in the others'
-      throw gtidOrder({ ...placeOf(begin), position: formatPosition(this.#position), fix })
-    }
-    const { event, serverId } = begin
-    const committed = event.originCommittedAtUs ?? event.committedAtUs
-    const commitTimeUs = committed === undefined ? event.header.timestamp * 1_000_000 : Number(committed)
-    return { id, commitTimeUs, originServerId: serverId }
   }
 
   #hasContent(parts: readonly Part[]): boolean {
@@ -294,12 +281,4 @@ export class Translator {
 
 function tablesOf(parts: readonly Part[]): TableMap[] {
   return [...new Set(parts.flatMap((part) => (part.kind === 'rows' ? [part.table] : [])))]
-}
-
-/** @throws CAP_GTID_MISSING */
-function transactionId(begin: Begin): TransactionId {
-  const gtid: Gtid = begin.gtid
-  if (gtid.flavour === 'mariadb') return { kind: 'mariadb-gtid', domain: gtid.domain, server: gtid.server, sequence: gtid.sequence }
-  if (gtid.flavour === 'mysql') return { kind: 'mysql-gtid', uuid: gtid.source, tag: gtid.tag, number: gtid.number }
-  throw gtidMissing({ ...placeOf(begin), fix: 'Set gtid_mode = ON on the source, step by step as the manual of MySQL says' })
 }
