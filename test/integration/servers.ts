@@ -39,6 +39,8 @@ export async function startMariadb({ port, args = [] }: ServerOptions = {}): Pro
     `--datadir=${folder}/data`,
     '--auth-root-authentication-method=normal',
     '--skip-test-db',
+    // Servers that start at once must not meet in one folder for temporary tables.
+    `--tmpdir=${folder}`,
     ...asRoot
   ])
   const child = spawn(
@@ -49,6 +51,7 @@ export async function startMariadb({ port, args = [] }: ServerOptions = {}): Pro
       `--datadir=${folder}/data`,
       `--socket=${folder}/m.sock`,
       `--pid-file=${folder}/m.pid`,
+      `--tmpdir=${folder}`,
       '--bind-address=127.0.0.1',
       `--port=${chosen}`,
       '--innodb-buffer-pool-size=32M',

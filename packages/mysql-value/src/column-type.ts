@@ -1,4 +1,5 @@
 /** Column types as SQL spells them, taken apart. */
+import { serverLabels } from './server-text.ts'
 
 export type ValueKind =
   | 'int'
@@ -117,7 +118,7 @@ export function parseColumn({ type, characterSet }: { readonly type: string; rea
     typeSql: type.slice(0, close) + rest.slice(0, attributesAt),
     size: Number(size === '' ? 0 : size),
     decimals: Number(decimals),
-    members: isMembers ? parseMembers(inner) : [],
+    members: isMembers ? serverLabels(inner) : [],
     unsigned: /\bunsigned\b/i.test(rest.slice(0, attributesAt)),
     zerofill: /\bzerofill\b/i.test(rest.slice(0, attributesAt)),
     collation: /\bcollate (\w+)/i.exec(beforeDefault)?.[1] ?? '',
@@ -132,15 +133,11 @@ export function parseColumn({ type, characterSet }: { readonly type: string; rea
 function closingParenthesis(text: string, open: number): number {
   let quoted = false
   for (let at = open + 1; at < text.length; at++) {
-    if (text[at] === "'") quoted = !quoted
+    if (text[at] === '\\' && quoted) at++
+    else if (text[at] === "'") quoted = !quoted
     else if (text[at] === ')' && !quoted) return at + 1
   }
   return text.length
-}
-
-/** `'a','b,c','d''e'` */
-function parseMembers(inner: string): string[] {
-  return [...inner.matchAll(/'((?:[^']|'')*)'/g)].map(([, label = '']) => label.replaceAll("''", "'"))
 }
 
 export interface ColumnDefinition {

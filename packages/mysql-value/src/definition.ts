@@ -1,8 +1,10 @@
 import type { Column, TableIdentity } from '@cellway/change'
-import { parseColumn } from './column-type.ts'
+import { isAsciiBased } from './charset.ts'
+import { type ColumnShape, parseColumn } from './column-type.ts'
 import type { Flavour } from './description.ts'
 import { typeUnknown } from './errors.ts'
 import { quoteIdentifier, quoteTable } from './quote.ts'
+import { serverLabel } from './server-text.ts'
 
 export interface DefinitionOptions {
   readonly flavour: Flavour
@@ -27,7 +29,7 @@ export function columnSql(column: Column, { flavour, isKey, counts, table }: Def
   const replaced = flavour === 'mysql' ? MARIADB_ONLY[shape.base] : undefined
   const characterSet = replaced?.characterSet ?? (shape.base === 'json' ? '' : column.characterSet)
   const collation = replaced !== undefined || shape.base === 'json' ? '' : collationFor(shape.collation, flavour)
-  const parts = [quoteIdentifier(column.name), replaced?.typeSql ?? typeFor(shape.typeSql, flavour)]
+  const parts = [quoteIdentifier(column.name), replaced?.typeSql ?? typeFor(shape, column.characterSet, flavour)]
   if (characterSet !== '' && shape.kind !== 'bytes') parts.push(`CHARACTER SET ${characterSet}`)
   if (collation !== '') parts.push(`COLLATE ${collation}`)
   parts.push(shape.notNull || isKey ? 'NOT NULL' : 'NULL')
@@ -39,9 +41,18 @@ export function columnSql(column: Column, { flavour, isKey, counts, table }: Def
 }
 
 /** MySQL has no COMPRESSED columns, and a name for GEOMETRYCOLLECTION that MariaDB does not know. */
-function typeFor(written: string, flavour: Flavour): string {
+function typeFor({ base, typeSql: written, members }: ColumnShape, characterSet: string, flavour: Flavour): string {
+  if (base === 'enum' || base === 'set') return `${base}(${members.map((label) => labelSql(label, characterSet)).join(',')})`
   const typeSql = written.replace(/^geomcollection\b/i, 'geometrycollection')
   return flavour === 'mysql' ? typeSql.replace(/ ?\/\*M?!\d+ COMPRESSED\*\//, '') : typeSql.replace(/\/\*M?!\d+ (COMPRESSED)\*\//, '$1')
+}
+
+/** Labels take no character set of their own; as bytes they are in the column's. */
+function labelSql(label: string, characterSet: string): string {
+  const isAscii = !/[^\x00-\x7f]/.test(label)
+  const isUtf8 = characterSet === 'utf8mb4' || characterSet === 'utf8mb3' || (isAscii && isAsciiBased(characterSet))
+  if (isUtf8 && /[\\\x00-\x1f]/.test(label)) return `X'${Buffer.from(label).toString('hex')}'`
+  return serverLabel(label)
 }
 
 /** Collations that only one flavour has give way to the character set's own. */
@@ -62,7 +73,7 @@ function defaultFor(defaultSql: string, { flavour, typeSql }: DefaultContext): s
   if (flavour === 'mariadb') return defaultSql
   const [, value = defaultSql, onUpdate = ''] = /^(.*?)( on update .*)?$/is.exec(defaultSql) ?? []
   const isTime = /^current_timestamp(?:\(\d?\))?$/i.test(value)
-  const isLiteral = /^(?:NULL|-?[\d.]+(?:e[-+]?\d+)?|(?:_\w+ )?[xb]?'(?:[^']|'')*'|0x[0-9a-f]+)$/i.test(value)
+  const isLiteral = /^(?:NULL|-?[\d.]+(?:e[-+]?\d+)?|(?:_\w+ )?(?:[xb]|_\w+ X)?'(?:[^']|'')*'|0x[0-9a-f]+)$/i.test(value)
   const plain = isTime || value.startsWith('(') || (isLiteral && !NO_LITERAL_DEFAULT.test(typeSql))
   return `${plain ? value : `(${value})`}${onUpdate}`
 }

@@ -1,6 +1,7 @@
 import type { ColumnDescription, Flavour } from './description.ts'
 import { descriptionInvalid } from './errors.ts'
-import { quoteIdentifier, quoteText } from './quote.ts'
+import { quoteBytes, quoteIdentifier, quoteText } from './quote.ts'
+import { neutralSql, unescapeServerText } from './server-text.ts'
 
 type Cells = Readonly<Record<string, string | null>>
 
@@ -32,7 +33,7 @@ export function describeColumn(row: Cells, { flavour, index, clauses }: Known): 
     defaultSql: defaultOf(row, { flavour, dataType, extra }),
     generated: generatedOf(row, extra),
     autoIncrement: /\bauto_increment\b/i.test(extra),
-    unsigned: /\bunsigned\b/i.test(columnType.replace(/'(?:[^']|'')*'/g, '')),
+    unsigned: /\bunsigned\b/i.test(columnType.replace(/'(?:[^'\\]|\\.|'')*'/g, '')),
     invisible: /\bINVISIBLE\b/i.test(extra),
     extra
   }
@@ -53,6 +54,14 @@ function generatedOf(row: Cells, extra: string): 'no' | 'virtual' | 'stored' {
 
 const NUMERIC = new Set(['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'float', 'double', 'year'])
 
+const BINARY = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'])
+
+/** MariaDB prints bytes as if they were text; ASCII is what survives that. */
+function binaryDefault(value: string): string {
+  const content = /^'(.*)'$/s.exec(value)?.[1]
+  return content === undefined ? neutralSql(value) : quoteBytes(Buffer.from(unescapeServerText(content)))
+}
+
 interface DefaultContext {
   readonly flavour: Flavour
   readonly dataType: string
@@ -64,8 +73,14 @@ function defaultOf(row: Cells, { flavour, dataType, extra }: DefaultContext): st
   const value = row.column_default
   if (/GENERATED/i.test(extra) && !/DEFAULT_GENERATED/i.test(extra)) return undefined
   if (typeof value !== 'string') return row.is_nullable === 'YES' ? 'NULL' : undefined
-  if (flavour === 'mariadb') return value
-  if (/DEFAULT_GENERATED/i.test(extra)) return /^CURRENT_TIMESTAMP(?:\(\d\))?$/i.test(value) ? value : `(${value.replaceAll("\\'", "'")})`
+  const isBinary = row.character_set_name === null && BINARY.has(dataType)
+  if (flavour === 'mariadb') return isBinary ? binaryDefault(value) : neutralSql(value)
+  if (/DEFAULT_GENERATED/i.test(extra)) {
+    // An expression is escaped twice: as it was written, and as a value of this column.
+    return /^CURRENT_TIMESTAMP(?:\(\d\))?$/i.test(value) ? value : `(${neutralSql(unescapeServerText(value))})`
+  }
   if (NUMERIC.has(dataType) || /^(?:b'[01]*'|0x[0-9A-Fa-f]+)$/.test(value)) return value
+  // What is left of bytes that begin with 00: better none than another one.
+  if (isBinary) return undefined
   return quoteText(value)
 }

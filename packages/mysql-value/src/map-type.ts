@@ -1,5 +1,6 @@
 import type { Column } from '@cellway/mysql-binlog'
 import { bytesPerCharacter, decodeText } from './charset.ts'
+import { serverLabel, serverLabels } from './server-text.ts'
 
 /** What a table map alone tells of a column's type. */
 export interface MapType {
@@ -103,7 +104,7 @@ function textual(column: Column, characterSet: string): MapType | undefined {
     }
     case 'enum':
     case 'set': {
-      const labels = members.map((label) => `'${(decodeText(label, characterSet) ?? label.toString('latin1')).replaceAll("'", "''")}'`)
+      const labels = members.map((label) => serverLabel(decodeText(label, characterSet) ?? label.toString('latin1')))
       const sameSize = (columnType: string): boolean => countLabels(columnType) === members.length
       return { characterSet, families: [type], typeSql: `${type}(${labels.join(',')})`, sameSize }
     }
@@ -113,5 +114,5 @@ function textual(column: Column, characterSet: string): MapType | undefined {
 }
 
 function countLabels(columnType: string): number {
-  return [...columnType.matchAll(/'(?:[^']|'')*'/g)].length
+  return serverLabels(columnType).length
 }

@@ -29,6 +29,13 @@ const CASES: readonly Case[] = [
     '',
     10
   ],
+  [
+    'defaults and labels with odd letters',
+    `a VARCHAR(40) DEFAULT 'back\\slash '' quote "', b VARCHAR(20) DEFAULT 'two\nlines\ttab', c VARBINARY(4) DEFAULT X'41275C42', d VARCHAR(10) CHARACTER SET latin1 DEFAULT 'grün', e ENUM('back\\slash','(it''s)',' default null','not null') DEFAULT 'back\\slash', f CHAR(3) DEFAULT ' x ', g VARCHAR(9) DEFAULT 'NULL'`,
+    '',
+    7
+  ],
+  ['defaults that are computed', "a VARCHAR(50) DEFAULT (CONCAT('its', 1 + 1)), b BLOB DEFAULT (UNHEX('00')), c INT DEFAULT (1 + 1)", '', 3],
   ['columns without a default', 'a JSON, b LONGBLOB, c POINT, d GEOMETRY', '', 4],
   ['an invisible column', 'a INT INVISIBLE DEFAULT 5, b INT', 'b INT', 1],
   ['a target column with a default', 'a INT', "a INT, more INT DEFAULT 5, other VARCHAR(5) NOT NULL DEFAULT 'x'", 0],
