@@ -20,6 +20,7 @@ import { placeCheckpoint, readCheckpoint } from '../../../services/replicator/sr
 import { ensureSchema } from '../../../services/replicator/src/store/schema.ts'
 import type { Session } from '../../../services/replicator/src/store/session.ts'
 import { centerOf } from '../capture/fixture.ts'
+import { startMysql9 } from '../mysql9.ts'
 import { startMariadb, type TestServer } from '../servers.ts'
 import { sessionOn, snapshotOf, topologyOf } from './cells.ts'
 import { until } from './cluster.ts'
@@ -35,6 +36,10 @@ interface Side {
   readonly session: Session
 }
 
+type StartServer = (number: number) => Promise<TestServer>
+const mariadb: StartServer = (number) => startMariadb({ args: [...ARGS, `--server-id=${number}01`, `--gtid-domain-id=${number}`] })
+const mysql: StartServer = () => startMysql9()
+
 interface Pair extends AsyncDisposable {
   readonly source: Side
   readonly target: Side
@@ -42,7 +47,7 @@ interface Pair extends AsyncDisposable {
   own(cell: string): void
 }
 
-async function startPair(): Promise<Pair> {
+async function startPair(start: readonly [StartServer, StartServer] = [mariadb, mariadb]): Promise<Pair> {
   const stack = new AsyncDisposableStack()
   const center = centerOf(createMemoryLog())
   const topology = topologyOf([{ table: 'shop.users', space: 'users', column: 'id' }], [SOURCE, TARGET])
@@ -53,7 +58,7 @@ async function startPair(): Promise<Pair> {
   }
   const log = createLogger({ service: 'replicator', stream: new Writable({ write: (_chunk, _encoding, done) => done() }) })
   const side = async (cell: string, number: number): Promise<Side> => {
-    const server = stack.use(await startMariadb({ args: [...ARGS, `--server-id=${number}01`, `--gtid-domain-id=${number}`] }))
+    const server = stack.use(await (start[number - 1] ?? mariadb)(number))
     const session = stack.use(await sessionOn(server))
     await ensureSchema(session)
     await ensureBootstrapSchema(session)
@@ -187,6 +192,32 @@ t.test('an empty cell', async (t) => {
   t.match(created?.['Create Table'], /UNIQUE KEY `name`/)
   t.ok(source)
 })
+
+const ODD = `ALTER TABLE shop.users ADD COLUMN price DECIMAL(20,6), ADD COLUMN size FLOAT, ADD COLUMN born DATETIME(6), ADD COLUMN body LONGBLOB,
+  ADD COLUMN mood ENUM('so-so', 'good'), ADD COLUMN big BIGINT UNSIGNED, ADD COLUMN words TEXT COLLATE utf8mb4_bin, ADD KEY by_mood (mood);
+  UPDATE shop.users SET price = id / 7, size = 1.1, born = '2024-02-29 23:59:59.000001', body = X'00FF27', mood = 'good', big = 18446744073709551615, words = '😀;'`
+const SHOWN =
+  'SELECT id, HEX(name) AS n, price, CAST(size AS DOUBLE) AS s, born, HEX(body) AS b, mood, big, HEX(words) AS t FROM shop.users ORDER BY id'
+
+for (const [from, to, start] of [
+  ['MySQL', 'MariaDB', [mysql, mariadb]],
+  ['MariaDB', 'MySQL', [mariadb, mysql]]
+] as const) {
+  t.test(`from ${from} to ${to}`, async (t) => {
+    await using pair = await startPair(start)
+    await pair.source.session.run(ODD)
+    await using source = startSource(pair.source)
+    await using running = await startTarget(pair.target)
+    await running.bootstrap.request({ sourceCell: SOURCE })
+    await until('all chunks are in', async () => running.bootstrap.status().phase === 'settling')
+    t.same(await pair.target.session.records(SHOWN), await pair.source.session.records(SHOWN))
+    const [created] = await pair.target.session.records('SHOW CREATE TABLE shop.users')
+    t.match(created?.['Create Table'], /UNIQUE KEY `name`[\s\S]*KEY `by_mood`/)
+    const checkpoint = await readCheckpoint(pair.target.session, SOURCE, 'mysql')
+    t.match(checkpoint?.position, from === 'MySQL' ? /^[0-9a-f-]{36}:1-/ : /^1-101-/)
+    t.ok(source)
+  })
+}
 
 /** The applier of the source is played by hand: it arrives behind the high mark. */
 async function finishes(t: Test, { pair, running }: { pair: Pair; running: Running }): Promise<void> {

@@ -12,6 +12,7 @@ function tablesOf(...edges: readonly string[]): CatalogTable[] {
       name,
       flavour: 'mariadb' as const,
       createSql: '',
+      portableSql: [],
       characterSet: '',
       collation: '',
       rowsEstimated: 0,

@@ -56,7 +56,10 @@ export interface CatalogTable {
   readonly schema: string
   readonly name: string
   readonly flavour: 'mariadb' | 'mysql'
+  /** In the source's own flavour. */
   readonly createSql: string
+  /** For a target of the other flavour. */
+  readonly portableSql: readonly string[]
   readonly characterSet: string
   readonly collation: string
   readonly rowsEstimated: number
@@ -133,6 +136,7 @@ const ANSWER = Type.Union([
       ...Name,
       flavour: Type.Union([Type.Literal('mariadb'), Type.Literal('mysql')]),
       createSql: Text,
+      portableSql: Type.Array(Text),
       characterSet: Text,
       collation: Text,
       rowsEstimated: Count,

@@ -4,6 +4,7 @@ import type { Topology } from '@cellway/topology'
 import type { Session } from '../store/session.ts'
 import type { TableName } from './gate.ts'
 import { nameOf } from './levels.ts'
+import { portableTable } from './portable-table.ts'
 import type { CatalogTable } from './protocol.ts'
 
 /** The declared tables of a space that exist here: local tables are each cell's own. */
@@ -22,6 +23,7 @@ export async function readCatalog(session: Session, topology: Topology): Promise
       name: table.name,
       flavour: session.flavour,
       createSql: row?.[1]?.toString('utf8') ?? '',
+      portableSql: portableTable(table, session.flavour === 'mysql' ? 'mariadb' : 'mysql'),
       characterSet: set?.characterSet ?? 'utf8mb4',
       collation: set?.collation ?? '',
       rowsEstimated: estimates.get(nameOf(table)) ?? 0,

@@ -1,4 +1,5 @@
 /** Makes the target's tables: there, fitting and empty. */
+import { isCellwayError } from '@cellway/base'
 import type { TableIdentity } from '@cellway/change'
 import { describeTables, planTarget, quoteIdentifier, quoteTable, quoteText, type TargetPlan } from '@cellway/mysql-value'
 import type { Session } from '../store/session.ts'
@@ -34,13 +35,8 @@ export async function createMissing(session: Session, tables: readonly CatalogTa
   try {
     for (const table of tables.filter((one) => !present.has(nameOf(one)))) {
       await session.run(schemaSql(table, session.flavour))
-      const statement = createSql(table)
-      try {
-        await session.run(`USE ${quoteIdentifier(table.schema)}`)
-        await session.run(statement)
-      } catch (cause) {
-        throw createFailed({ table: nameOf(table), problem: cause instanceof Error ? cause.message : String(cause), statement }, { cause })
-      }
+      await session.run(`USE ${quoteIdentifier(table.schema)}`)
+      for (const statement of statementsOf(table, session.flavour)) await runCreating(session, table, statement)
     }
   } finally {
     await session.run('SET SESSION foreign_key_checks = 1')
@@ -53,14 +49,23 @@ function schemaSql({ schema, characterSet, collation, flavour }: CatalogTable, h
   return `CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(schema)}${set}`
 }
 
-/** What runs here comes from another cell, so it may be nothing but the table. @throws BOO_CREATE_FAILED */
-function createSql(table: CatalogTable): string {
-  const { createSql: statement } = table
-  const head = `CREATE TABLE ${quoteIdentifier(table.name)} (`
-  if (!statement.startsWith(head) || hasSecondStatement(statement)) {
-    throw createFailed({ table: nameOf(table), problem: 'the source sent something else than CREATE TABLE', statement })
+function statementsOf(table: CatalogTable, here: Session['flavour']): readonly string[] {
+  return table.flavour === here ? [table.createSql] : table.portableSql
+}
+
+/** What runs here comes from another cell, so it may be about nothing but the table. @throws BOO_CREATE_FAILED */
+async function runCreating(session: Session, table: CatalogTable, statement: string): Promise<void> {
+  const names = [quoteIdentifier(table.name), quoteTable(table)]
+  const isOwn = names.some((name) => statement.startsWith(`CREATE TABLE ${name} (`) || statement.startsWith(`ALTER TABLE ${name} ADD `))
+  if (!isOwn || hasSecondStatement(statement)) {
+    throw createFailed({ table: nameOf(table), problem: 'the source sent something else than its table', statement })
   }
-  return statement
+  try {
+    await session.run(statement)
+  } catch (cause) {
+    const problem = isCellwayError(cause) ? String(cause.details.problem ?? cause.message) : String(cause)
+    throw createFailed({ table: nameOf(table), problem, statement }, { cause })
+  }
 }
 
 /** A semicolon outside of quotes. The server prints quotes inside of texts doubled or with a backslash. */
