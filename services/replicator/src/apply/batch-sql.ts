@@ -8,7 +8,7 @@ const ROWS_PER_STATEMENT = 1000
 /** Text of one statement, if the server takes as much: parsing costs less than the row it carries up to here. */
 const STATEMENT_CHARACTERS = 512 * 1024
 /** What stands around the rows of a statement, and the other statements of its packet. */
-const ROOM_BYTES = 16 * 1024
+export const ROOM_BYTES = 16 * 1024
 
 export interface SqlLimits {
   /** `max_allowed_packet` of the session. */

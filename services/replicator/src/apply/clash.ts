@@ -1,5 +1,6 @@
 import type { Row, TransactionId } from '@cellway/change'
 import { decideClash } from '@cellway/conflict'
+import type { Sql } from '../store/raw-query.ts'
 import type { Session } from '../store/session.ts'
 import type { ConflictRecord } from './conflict-record.ts'
 import type { Ownership } from './ownership.ts'
@@ -18,7 +19,7 @@ export interface ClashInput {
 }
 
 /** Another row holds a value of a secondary unique key: which of the two stays, and who has to answer for it. */
-export async function resolveClash(input: ClashInput): Promise<{ statements: readonly string[]; records: readonly ConflictRecord[] }> {
+export async function resolveClash(input: ClashInput): Promise<{ statements: readonly Sql[]; records: readonly ConflictRecord[] }> {
   const { target, row, record, ownership, id, repair } = input
   const { source } = target.plan
   const { selfCell, cells, owners: incomingOwners } = ownership.facts(source, [record.before, record.after, record.current], id)

@@ -1,11 +1,14 @@
 import { isCellwayError } from '@cellway/base'
 import type { Envelope, Row, RowChange, TransactionHead } from '@cellway/change'
-import { formatUnitPosition, readChange } from '@cellway/change'
+import { afterRow, beforeRow, formatUnitPosition } from '@cellway/change'
 import type { ConflictClass, Decision, PolicyConfig } from '@cellway/conflict'
 import { decide, detect, policyOf } from '@cellway/conflict'
 import type { GatePass } from '../bootstrap/gate.ts'
+import type { Sql } from '../store/raw-query.ts'
+import { sqlBytes } from '../store/raw-query.ts'
 import { errnoOf, isContention, isDuplicateKey, isMisfit, isOrphan } from '../store/server-errors.ts'
 import type { Session } from '../store/session.ts'
+import { ROOM_BYTES, tooLarge } from './batch-sql.ts'
 import { encodeChanges } from './change-bytes.ts'
 import { resolveClash } from './clash.ts'
 import type { ConflictRecord, ParkedChange } from './conflict-record.ts'
@@ -84,7 +87,7 @@ export class ExactLane {
     for (const { change, target } of changes) {
       const treatment = pass.active ? pass.treatment(target.plan.source) : 'compare'
       if (treatment === 'skip') continue
-      const original = readChange(change) as RowChange
+      const original = rowChangeOf(change)
       if (treatment === 'overwrite') await this.#overwrite(target, original)
       else await this.#change({ target, head, envelope, isRepair: transaction.repairs.length > 0, original })
     }
@@ -223,7 +226,9 @@ export class ExactLane {
   async #write(target: TargetTable, row: Row | undefined, current: Row | undefined, keyRow: Row): Promise<Written> {
     if (row !== undefined) {
       try {
-        return await this.#try(writeRowSql(target, row, current))
+        const sql = writeRowSql(target, row, current)
+        if (sqlBytes(sql) + ROOM_BYTES > this.#session.packetBytesMax) throw tooLarge(target, sqlBytes(sql), this.#session)
+        return await this.#try(sql)
       } catch (cause) {
         // A value that no statement can say.
         if (isCellwayError(cause) && cause.code.startsWith('MYV_')) return { kind: 'misfit', cause }
@@ -233,9 +238,9 @@ export class ExactLane {
     return current === undefined ? DONE : this.#try(deleteRowSql(target, keyRow))
   }
 
-  async #try(sql: string): Promise<Written> {
+  async #try(sql: Sql): Promise<Written> {
     try {
-      await this.#session.run(`SAVEPOINT one; ${sql}`)
+      await this.#session.run(typeof sql === 'string' ? `SAVEPOINT one; ${sql}` : ['SAVEPOINT one; ', ...sql])
       return DONE
     } catch (cause) {
       if (isContention(cause) || errnoOf(cause) === undefined) throw cause
@@ -283,4 +288,12 @@ export class ExactLane {
     const bytes = encodeChanges(envelope, head, [original])
     return { sourceCell, store, gtid: formatUnitPosition(head.id), target, keyRow, bytes }
   }
+}
+
+/** Values as views into the record: a large row is not copied. */
+function rowChangeOf(change: DataChange['change']): RowChange {
+  const { table } = change
+  if (change.kind === 'insert') return { kind: 'insert', table, after: afterRow(change) }
+  if (change.kind === 'delete') return { kind: 'delete', table, before: beforeRow(change) }
+  return { kind: 'update', table, before: beforeRow(change), after: afterRow(change) }
 }

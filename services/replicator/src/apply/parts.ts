@@ -5,7 +5,7 @@ import type { GatePass } from '../bootstrap/gate.ts'
 import type { StatementResult } from '../store/raw-query.ts'
 import { errnoOf, isContention, isSchemaChange } from '../store/server-errors.ts'
 import { packets } from './batch-lane.ts'
-import { readings, tooLarge, writings } from './batch-sql.ts'
+import { readings, writings } from './batch-sql.ts'
 import { checkpointSql } from './checkpoint-sql.ts'
 import { compare } from './compare.ts'
 import { Fold } from './fold.ts'
@@ -122,9 +122,9 @@ export class PartsLane {
     this.#fragments = []
     const table = this.#work.tables.known(change.table) ?? (await this.#load(change.table))
     if (table.kind !== 'data') return
-    const { session } = this.#work
-    if (change.bytes.length > session.packetBytesMax) throw tooLarge(table.target, change.bytes.length * 2, session)
-    await this.#applyStep(prepared, [{ change, target: table.target }])
+    this.#rows += 1
+    // By itself, its bytes as they are.
+    await this.#work.exactLane.apply(prepared, { changes: [{ change, target: table.target }], pass: this.#pass, toleratesOrphans: true })
   }
 
   async #applyStep(prepared: PreparedTransaction<SourcePart>, changes: readonly DataChange[]): Promise<void> {

@@ -1,5 +1,6 @@
 import type { CellValue, Row } from '@cellway/change'
 import { imageText, lenientInsert, quoteIdentifier } from '@cellway/mysql-value'
+import type { Sql, SqlPiece } from '../store/raw-query.ts'
 import type { TargetTable } from './target-tables.ts'
 
 /** Statements about one row. */
@@ -13,8 +14,10 @@ export function deleteRowSql({ deleteHead, plan }: TargetTable, row: Row): strin
 }
 
 /** An insert where there is no row, so that it never hits another one through a secondary key. */
-export function writeRowSql({ insertHead, plan }: TargetTable, row: Row, current: Row | undefined): string {
-  const sql = `${insertHead}${plan.rowSql(row)}${current === undefined ? '' : plan.upsertTailSql}`
+export function writeRowSql({ insertHead, plan }: TargetTable, row: Row, current: Row | undefined): Sql {
+  const tail = current === undefined ? '' : plan.upsertTailSql
+  if (row.some(isLarge)) return [insertHead, ...largeRowSql(plan, row), tail]
+  const sql = `${insertHead}${plan.rowSql(row)}${tail}`
   return plan.needsLenientMode(row) ? lenientInsert(plan.target.flavour, sql) : sql
 }
 
@@ -68,6 +71,24 @@ export function keyText({ plan }: TargetTable, row: Row): string {
 export function withAbsent(after: Row, current: Row | undefined): Row {
   if (current === undefined || !after.includes(undefined)) return after
   return after.map((value, at) => (value === undefined ? current[at] : value))
+}
+
+/** From here on the bytes of a value go out as they are: in hexadecimal they would be twice as many, several times in memory. */
+const LARGE_BYTES = 256 * 1024
+
+function isLarge(value: CellValue): value is Uint8Array {
+  return value instanceof Uint8Array && value.length >= LARGE_BYTES
+}
+
+function largeRowSql(plan: TargetTable['plan'], row: Row): SqlPiece[] {
+  const pieces: SqlPiece[] = ['(']
+  for (const [at, value] of row.entries()) {
+    if (at > 0) pieces.push(',')
+    if (!isLarge(value)) pieces.push(valueSql(plan, at, value))
+    else pieces.push(`_${plan.source.columns[at]?.characterSet || 'binary'} '`, { quoted: value }, "'")
+  }
+  pieces.push(')')
+  return pieces
 }
 
 /** One literal, cut out of a row in which everything else is absent. */

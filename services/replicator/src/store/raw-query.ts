@@ -20,8 +20,12 @@ export interface StatementResult {
   readonly rows: readonly RawRow[]
 }
 
-/** Pieces are joined without a copy of their own; bytes go out as they are. */
-export type Sql = string | readonly (string | Uint8Array)[]
+/**
+ * Pieces are joined without a copy of the whole; bytes go out as they are. `quoted`: bytes of a literal between single quotes, which
+ * are doubled within; exact in a session without backslash escapes whose character set is utf8mb4.
+ */
+export type SqlPiece = string | Uint8Array | { readonly quoted: Uint8Array }
+export type Sql = string | readonly SqlPiece[]
 
 /** What the command needs of mysql2's packets and connection. */
 interface WirePacket {
@@ -158,7 +162,7 @@ function shown(sql: Sql): string {
 /** Frames of at most 16 MiB - 1; a last one that is full needs an empty one behind it. Returns how many. */
 function send(sql: Sql, write: (bytes: Uint8Array) => void): number {
   const pieces = typeof sql === 'string' ? [sql] : sql
-  const bytes = 1 + pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? Buffer.byteLength(piece) : piece.length), 0)
+  const bytes = 1 + sqlBytes(sql)
   if (bytes < FRAME_BYTES_MAX) {
     const packet = Buffer.allocUnsafe(HEADER_BYTES + bytes)
     putHeader(packet, bytes, 0)
@@ -167,8 +171,10 @@ function send(sql: Sql, write: (bytes: Uint8Array) => void): number {
     for (const piece of pieces) {
       if (typeof piece === 'string') at += packet.write(piece, at)
       else {
-        packet.set(piece, at)
-        at += piece.length
+        for (const part of partsOf(piece)) {
+          packet.set(part, at)
+          at += part.length
+        }
       }
     }
     write(packet)
@@ -178,7 +184,7 @@ function send(sql: Sql, write: (bytes: Uint8Array) => void): number {
 }
 
 /** What is larger than a frame goes out piece by piece: no copy of the whole is made. */
-function sendFrames(pieces: readonly (string | Uint8Array)[], bytes: number, write: (bytes: Uint8Array) => void): number {
+function sendFrames(pieces: readonly SqlPiece[], bytes: number, write: (bytes: Uint8Array) => void): number {
   let [left, frames, room] = [bytes, 0, 0]
   const put = (chunk: Uint8Array): void => {
     for (let at = 0; at < chunk.length; ) {
@@ -195,12 +201,57 @@ function sendFrames(pieces: readonly (string | Uint8Array)[], bytes: number, wri
     }
   }
   put(Uint8Array.of(COM_QUERY))
-  for (const piece of pieces) put(typeof piece === 'string' ? Buffer.from(piece) : piece)
+  for (const piece of pieces) {
+    if (typeof piece === 'string') put(Buffer.from(piece))
+    else for (const part of partsOf(piece)) put(part)
+  }
   if (bytes % FRAME_BYTES_MAX === 0) {
     write(header(0, frames))
     frames += 1
   }
   return frames
+}
+
+const QUOTE = 0x27
+/** Bytes of a literal that are looked through at a time; a slice with quotes is copied. */
+const SLICE_BYTES = 256 * 1024
+
+function* partsOf(piece: Uint8Array | { readonly quoted: Uint8Array }): Generator<Uint8Array> {
+  if (piece instanceof Uint8Array) {
+    yield piece
+    return
+  }
+  for (let at = 0; at < piece.quoted.length; at += SLICE_BYTES) {
+    const slice = piece.quoted.subarray(at, at + SLICE_BYTES)
+    yield slice.includes(QUOTE) ? doubled(slice) : slice
+  }
+}
+
+function doubled(slice: Uint8Array): Uint8Array {
+  const out = Buffer.allocUnsafe(slice.length + quotesIn(slice))
+  let at = 0
+  for (const byte of slice) {
+    out[at++] = byte
+    if (byte === QUOTE) out[at++] = QUOTE
+  }
+  return out
+}
+
+function quotesIn(bytes: Uint8Array): number {
+  let count = 0
+  for (let at = bytes.indexOf(QUOTE); at !== -1; at = bytes.indexOf(QUOTE, at + 1)) count += 1
+  return count
+}
+
+/** As it goes over the wire, without the frames. */
+export function sqlBytes(sql: Sql): number {
+  if (typeof sql === 'string') return Buffer.byteLength(sql)
+  let bytes = 0
+  for (const piece of sql) {
+    if (typeof piece === 'string') bytes += Buffer.byteLength(piece)
+    else bytes += piece instanceof Uint8Array ? piece.length : piece.quoted.length + quotesIn(piece.quoted)
+  }
+  return bytes
 }
 
 function header(bytes: number, sequence: number): Buffer {
