@@ -23,6 +23,28 @@ export interface Cell extends AsyncDisposable {
   /** Bytes of the binlog that `work` wrote, as one whole file. */
   record(work: () => Promise<void>): Promise<Buffer>
   describe(schema: string): Promise<TableDescription[]>
+  /** An empty schema `fidelity` again. */
+  reset(): Promise<void>
+}
+
+/** Two cells of each flavour, for all directions between them. */
+export async function startFour(): Promise<AsyncDisposableStack & { readonly pairs: readonly (readonly [Cell, Cell])[] }> {
+  const stack = new AsyncDisposableStack()
+  try {
+    const cells: Cell[] = []
+    for (const flavour of ['mariadb', 'mariadb', 'mysql', 'mysql'] as const) cells.push(stack.use(await startCell(flavour)))
+    const [a, b, c, d] = cells as [Cell, Cell, Cell, Cell]
+    const pairs: readonly (readonly [Cell, Cell])[] = [
+      [a, b],
+      [c, d],
+      [a, d],
+      [c, b]
+    ]
+    return Object.assign(stack, { pairs })
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
 }
 
 export async function startCell(flavour: Flavour, args: readonly string[] = []): Promise<Cell> {
@@ -47,12 +69,14 @@ export async function startCell(flavour: Flavour, args: readonly string[] = []):
     const [found] = await connection.query({ sql, typeCast: (field) => field.buffer() })
     return found as Record<string, unknown>[]
   }
-  await run('CREATE DATABASE fidelity CHARACTER SET utf8mb4; USE fidelity')
+  const reset = (): Promise<void> => run('DROP DATABASE IF EXISTS fidelity; CREATE DATABASE fidelity CHARACTER SET utf8mb4; USE fidelity')
+  await reset()
   const [[version]] = (await texts('SELECT VERSION()')) as [[string]]
   return {
     flavour,
     version,
     run,
+    reset,
     rows,
     texts,
     records,
