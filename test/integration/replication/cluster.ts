@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { buildSnapshot, encodeSnapshot, initialLedger, parseTopology, type Snapshot } from '@cellway/topology'
 import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise'
 import { freePort } from '../servers.ts'
@@ -56,6 +57,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     )
   )
   await Promise.all(cells.map(({ replicator }) => replicator.start()))
+  await Promise.all(cells.map((cell) => untilFlowing(cell, cells.length - 1)))
   const owned = stack.move()
   return {
     cells,
@@ -68,6 +70,23 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       return found
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync()
+  }
+}
+
+const FLOWING_MS = 60_000
+
+/** A capture takes what is written from its beginning on: until a heartbeat of every other cell has arrived, nothing is promised. */
+export async function untilFlowing({ name, adminUrl, replicator }: ClusterCell, sources: number): Promise<void> {
+  const deadline = AbortSignal.timeout(FLOWING_MS)
+  for (;;) {
+    const ready = await fetch(`${adminUrl}/health/ready`).catch(() => undefined)
+    const metrics = await fetch(`${adminUrl}/metrics`)
+      .then((answer) => answer.text())
+      .catch(() => '')
+    const heard = metrics.split('\n').filter((line) => line.startsWith('cellway_replicator_lag_seconds{')).length
+    if (ready?.status === 200 && heard === sources) return
+    if (deadline.aborted) throw new Error(`${name} hears ${heard} of ${sources} cells:\n${replicator.log()}`)
+    await sleep(100)
   }
 }
 

@@ -31,7 +31,14 @@ export async function makeCellDatabase({ serverId, args = [] }: CellDatabaseOpti
   const folder = await mkdtemp(join(tmpdir(), 'cellway-cell-'))
   const port = await freePort()
   const asRoot = process.getuid?.() === 0 ? ['--user=root'] : []
-  const install = ['--no-defaults', `--datadir=${folder}/data`, '--auth-root-authentication-method=normal', '--skip-test-db', ...asRoot]
+  const install = [
+    '--no-defaults',
+    `--datadir=${folder}/data`,
+    `--tmpdir=${folder}`,
+    '--auth-root-authentication-method=normal',
+    '--skip-test-db',
+    ...asRoot
+  ]
   await run('mariadb-install-db', install)
   let child: ChildProcess | undefined
 
@@ -71,6 +78,8 @@ export async function makeCellDatabase({ serverId, args = [] }: CellDatabaseOpti
 function serverArgs({ folder, port, serverId }: { folder: string; port: number; serverId: number }): string[] {
   return [
     `--datadir=${folder}/data`,
+    // Of its own: temporary tables of servers that start at the same time have the same names.
+    `--tmpdir=${folder}`,
     `--socket=${folder}/m.sock`,
     `--pid-file=${folder}/m.pid`,
     '--bind-address=127.0.0.1',
