@@ -86,9 +86,10 @@ async function copiesExactly(t: Test, { onDelete, seed }: { readonly onDelete: s
   await target.start()
   await using sourceSession = await sessionOn(source.server)
   await using otherSession = await sessionOn(other.server)
+  const cascades = onDelete !== ''
   const writers = [
-    startWriter(source, { session: sourceSession, ids: IDS, seed }),
-    startWriter(other, { session: otherSession, ids: IDS, seed: seed + 1 })
+    startWriter(source, { session: sourceSession, ids: IDS, seed, cascades }),
+    startWriter(other, { session: otherSession, ids: IDS, seed: seed + 1, cascades })
   ]
   try {
     await until('the first rows are copied', async () => (await copied(target)) > 0)

@@ -22,7 +22,7 @@ const KEYS: readonly (readonly [name: string, columns: string, rows: string])[] 
   ['bits', 'a BIT(20), PRIMARY KEY (a)', 'seq * 11'],
   ['doubles', 'a DOUBLE, PRIMARY KEY (a)', 'seq / 3'],
   ['unique', 'a INT NOT NULL, b INT, UNIQUE KEY (a)', 'seq, NULL'],
-  ['generated', 'a INT, b INT AS (a * 2) VIRTUAL, PRIMARY KEY (a)', 'seq, DEFAULT']
+  ['generated', 'a INT, b INT AS (a * 2) VIRTUAL, PRIMARY KEY (a)', 'seq']
 ]
 
 t.test('every kind of key', async (t) => {
@@ -30,7 +30,9 @@ t.test('every kind of key', async (t) => {
   await using session = await sessionOn(server)
   await session.run('CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop')
   for (const [name, columns, rows] of KEYS) {
-    await session.run(`CREATE TABLE shop.${name} (${columns}); INSERT INTO shop.${name} SELECT ${rows} FROM seq_1_to_200`)
+    await session.run(
+      `CREATE TABLE shop.${name} (${columns}); INSERT INTO shop.${name} ${name === 'generated' ? '(a)' : ''} SELECT ${rows} FROM seq_1_to_200`
+    )
     const [description] = await describeTables((sql) => session.records(sql), { flavour: 'mariadb', table: { schema: 'shop', name } })
     if (description === undefined) throw new Error('no table')
     const seen = new Set<string>()

@@ -11,7 +11,15 @@ export interface Writer {
 /** Ids of a cell leave this remainder: so no two cells write one row. */
 const STRIDE = 8
 
-export function startWriter(cell: Cell, { session, ids, seed }: { session: Session; ids: number; seed: number }): Writer {
+export interface WriterOptions {
+  readonly session: Session
+  readonly ids: number
+  readonly seed: number
+  /** Orders go with their account, without a word in the binary log. */
+  readonly cascades: boolean
+}
+
+export function startWriter(cell: Cell, { session, ids, seed, cascades }: WriterOptions): Writer {
   const area = AREA[cell.name] ?? ''
   const random = randomOf(seed)
   const remainder = area === 'xa' ? 0 : 1
@@ -20,7 +28,7 @@ export function startWriter(cell: Cell, { session, ids, seed }: { session: Sessi
   let stopped = false
   const running = (async () => {
     while (!stopped) {
-      await session.run(transactionSql({ random, area, anyId }))
+      await session.run(transactionSql({ random, area, anyId, cascades }))
       transactions += 1
       await sleep(random() * 4)
     }
@@ -40,9 +48,10 @@ interface Choice {
   readonly random: () => number
   readonly area: string
   readonly anyId: () => number
+  readonly cascades: boolean
 }
 
-function transactionSql({ random, area, anyId }: Choice): string {
+function transactionSql({ random, area, anyId, cascades }: Choice): string {
   const [a, b] = [anyId(), anyId()]
   const text = `note ${Math.floor(random() * 1e9)}`
   const choices = [
@@ -57,7 +66,7 @@ function transactionSql({ random, area, anyId }: Choice): string {
     `INSERT IGNORE INTO shop.orders (area, no, parent, amount) SELECT '${area}', ${b}, ${a}, 1.25 FROM DUAL WHERE EXISTS (SELECT 1 FROM shop.accounts WHERE id = ${a})`,
     `UPDATE shop.orders SET amount = amount * 1.5 WHERE area = '${area}' AND no BETWEEN ${a} AND ${a + STRIDE * 5} AND amount < 1000000`,
     `DELETE FROM shop.orders WHERE area = '${area}' AND no = ${a}`,
-    `DELETE FROM shop.orders WHERE parent = ${a}; DELETE FROM shop.accounts WHERE id = ${a}`
+    `${cascades ? '' : `DELETE FROM shop.orders WHERE parent = ${a};`} DELETE FROM shop.accounts WHERE id = ${a}`
   ]
   return `START TRANSACTION; ${choices[Math.floor(random() * choices.length)] ?? ''}; COMMIT`
 }
