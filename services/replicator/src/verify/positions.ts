@@ -1,12 +1,57 @@
-import { formatPosition } from '@cellway/change'
+import { setTimeout as delay } from 'node:timers/promises'
+import { comparePositions, parsePosition } from '@cellway/change'
 import { quoteText } from '@cellway/mysql-value'
 import type { AppliedPositions } from '../apply/applied-positions.ts'
 import type { Session } from '../store/session.ts'
 import { notAligned } from './errors.ts'
-import type { PositionsAnswer, ReachAnswer, VerifySource } from './protocol.ts'
+import type { PositionsAnswer, VerifyQuestion, VerifySource } from './protocol.ts'
+
+export interface PositionsWhen {
+  readonly store: string
+  readonly positions: AppliedPositions | undefined
+  readonly question: Extract<VerifyQuestion, { ask: 'positions' }>
+  readonly signal: AbortSignal
+}
+
+/** Longest wait of one question; who asks asks again. */
+const WAIT_MS_MAX = 5000
+const POLL_MS = 100
+
+/** What is applied here and written here, once what is wanted is applied or the time is over. */
+export async function positionsWhen(session: Session, { store, positions, question, signal }: PositionsWhen): Promise<PositionsAnswer> {
+  const { wanted = {}, waitMs = 0 } = question
+  const deadline = performance.now() + Math.min(waitMs, WAIT_MS_MAX)
+  for (const [cell, position] of Object.entries(wanted))
+    await positions?.waitFor(cell, position, anyOf(signal, deadline)).catch(() => signal.throwIfAborted())
+  for (;;) {
+    const found = await ownPositions(session, store)
+    const behind = behindOf(found.applied, wanted)
+    if (behind === null || performance.now() >= deadline) return { ...found, behind }
+    await delay(POLL_MS, undefined, { signal })
+  }
+}
+
+function anyOf(signal: AbortSignal, deadline: number): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.ceil(deadline - performance.now())))])
+}
+
+function behindOf(applied: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): PositionsAnswer['behind'] {
+  for (const [cell, position] of Object.entries(wanted)) {
+    const own = applied[cell] ?? ''
+    // Only MySQL's positions have colons.
+    if (!reaches(position.includes(':') ? 'mysql' : 'mariadb', own, position)) return { cell, position, applied: own }
+  }
+  return null
+}
+
+function reaches(kind: 'mariadb' | 'mysql', applied: string, wanted: string): boolean {
+  if (wanted === '' || applied === wanted) return true
+  const order = comparePositions(parsePosition(kind, applied), parsePosition(kind, wanted))
+  return order === 'equal' || order === 'after'
+}
 
 /** Read in this order: what is applied is never said to be more than what is there. */
-export async function ownPositions(session: Session, store: string): Promise<PositionsAnswer> {
+export async function ownPositions(session: Session, store: string): Promise<Omit<PositionsAnswer, 'behind'>> {
   const rows = await session.rows(`SELECT source_cell, position FROM cellway.checkpoint WHERE store = ${quoteText(store)}`)
   const kind = session.flavour
   const [own] = await session.rows(kind === 'mariadb' ? 'SELECT @@GLOBAL.gtid_binlog_pos' : 'SELECT @@GLOBAL.gtid_executed')
@@ -15,29 +60,6 @@ export async function ownPositions(session: Session, store: string): Promise<Pos
     own: own?.[0]?.toString().replaceAll('\n', '') ?? '',
     applied: Object.fromEntries(rows.map(([cell, position]) => [cell?.toString() ?? '', position?.toString() ?? '']))
   }
-}
-
-/** Longest wait of one question; who asks asks again. */
-const REACH_MS_MAX = 5000
-
-/** Appliers put off the checkpoints of idle streams, but not while somebody waits for them. */
-export async function reach(
-  positions: AppliedPositions,
-  { wanted, waitMs }: { wanted: Readonly<Record<string, string>>; waitMs: number },
-  signal: AbortSignal
-): Promise<ReachAnswer> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(Math.min(waitMs, REACH_MS_MAX))])
-  for (const [cell, position] of Object.entries(wanted)) {
-    try {
-      await positions.waitFor(cell, position, bounded)
-    } catch (cause) {
-      signal.throwIfAborted()
-      if (!bounded.aborted) throw cause
-      const applied = positions.get(cell)
-      return { behind: { cell, position, applied: applied === undefined ? '' : formatPosition(applied) } }
-    }
-  }
-  return { behind: null }
 }
 
 export interface AlignOptions {
@@ -62,10 +84,8 @@ export async function align({ here, there, waitMs, signal }: AlignOptions): Prom
   const deadline = performance.now() + waitMs
   for (const { source, wanted } of goals) {
     for (;;) {
-      const { behind } = await source.ask(
-        { ask: 'reach', wanted, waitMs: Math.max(1, Math.min(REACH_MS_MAX, Math.ceil(deadline - performance.now()))) },
-        signal
-      )
+      const leftMs = Math.max(1, Math.ceil(deadline - performance.now()))
+      const { behind } = await source.ask({ ask: 'positions', wanted, waitMs: leftMs }, signal)
       if (behind === null) break
       if (performance.now() >= deadline) {
         throw notAligned({ cell: source.cell, behind: behind.cell, position: behind.position, applied: behind.applied, waitedMs: waitMs })

@@ -7,8 +7,8 @@ import type { Flavour } from '@cellway/mysql-value'
  */
 export type VerifyQuestion =
   | { readonly ask: 'describe'; readonly table: TableName }
-  | { readonly ask: 'positions' }
-  | { readonly ask: 'reach'; readonly wanted: Readonly<Record<string, string>>; readonly waitMs: number }
+  /** With `wanted`, the answer waits until those positions of other cells are applied, at most `waitMs`. */
+  | { readonly ask: 'positions'; readonly wanted?: Readonly<Record<string, string>>; readonly waitMs?: number }
   | ({ readonly ask: 'digest' } & RangeQuestion)
   | ({ readonly ask: 'hashes'; readonly limit: number } & RangeQuestion)
   | { readonly ask: 'images'; readonly identity: TableIdentity; readonly keys: readonly string[] }
@@ -44,10 +44,7 @@ export interface PositionsAnswer {
   readonly kind: Flavour
   readonly own: string
   readonly applied: Readonly<Record<string, string>>
-}
-
-/** Whether the streams of other cells are applied up to the wanted positions by now; if not, one that is not. */
-export interface ReachAnswer {
+  /** Which of the wanted positions is not reached; null: all are. */
   readonly behind: { readonly cell: string; readonly position: string; readonly applied: string } | null
 }
 
@@ -65,19 +62,17 @@ export interface ImagesAnswer {
   readonly images: readonly (string | null)[]
 }
 
-export type VerifyAnswer = TableAnswer | PositionsAnswer | ReachAnswer | DigestAnswer | HashesAnswer | ImagesAnswer
+export type VerifyAnswer = TableAnswer | PositionsAnswer | DigestAnswer | HashesAnswer | ImagesAnswer
 
 export type AnswerTo<Question extends VerifyQuestion> = Question extends { readonly ask: 'describe' }
   ? TableAnswer
   : Question extends { readonly ask: 'positions' }
     ? PositionsAnswer
-    : Question extends { readonly ask: 'reach' }
-      ? ReachAnswer
-      : Question extends { readonly ask: 'digest' }
-        ? DigestAnswer
-        : Question extends { readonly ask: 'hashes' }
-          ? HashesAnswer
-          : ImagesAnswer
+    : Question extends { readonly ask: 'digest' }
+      ? DigestAnswer
+      : Question extends { readonly ask: 'hashes' }
+        ? HashesAnswer
+        : ImagesAnswer
 
 /** A cell that can be asked: this one directly, another one over its replicator. */
 export interface VerifySource {

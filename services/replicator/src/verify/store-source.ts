@@ -5,7 +5,7 @@ import { openSession } from '../store/session.ts'
 import type { ReadTable } from './digest.ts'
 import { describeTable, digestRange, hashesOfRange, imagesOf, readTable } from './digest.ts'
 import { requestInvalid } from './errors.ts'
-import { ownPositions, reach } from './positions.ts'
+import { positionsWhen } from './positions.ts'
 import type { AnswerTo, VerifyAnswer, VerifyQuestion, VerifySource } from './protocol.ts'
 
 /** How long a description is trusted; a column more is found a minute later. */
@@ -18,8 +18,8 @@ const IMAGES_MAX = 1000
 export interface StoreSourceOptions {
   readonly context: CellContext
   readonly config: MysqlConfig
-  /** Of this cell's appliers. */
-  readonly positions: AppliedPositions
+  /** Of this cell's appliers: who waits for positions is then not kept waiting by checkpoints that idle streams put off. */
+  readonly positions?: AppliedPositions | undefined
 }
 
 /** Answers questions about this cell's store; one session, opened when it is first needed and again after it broke. */
@@ -27,7 +27,7 @@ export class StoreSource implements VerifySource, AsyncDisposable {
   readonly cell: string
   readonly #context: CellContext
   readonly #config: MysqlConfig
-  readonly #positions: AppliedPositions
+  readonly #positions: AppliedPositions | undefined
   readonly #ended = new AbortController()
   readonly #tables = new Map<string, { readonly table: ReadTable; readonly atMs: number }>()
   #session: Promise<Session> | undefined
@@ -42,12 +42,10 @@ export class StoreSource implements VerifySource, AsyncDisposable {
   /** @throws VER_TABLE_DIFFERS, VER_REQUEST_INVALID, what the session throws */
   async ask<Question extends VerifyQuestion>(question: Question, signal: AbortSignal): Promise<AnswerTo<Question>> {
     signal.throwIfAborted()
-    // Waits; it must not keep the session from other questions.
-    if (question.ask === 'reach') return (await reach(this.#positions, question, signal)) as AnswerTo<Question>
     const session = await this.session()
     try {
       // The compiler does not follow the question into the answer; `answer` has one branch per kind.
-      return (await this.#answer(session, question)) as AnswerTo<Question>
+      return (await this.#answer(session, question, signal)) as AnswerTo<Question>
     } catch (cause) {
       this.#tables.clear()
       this.#session = undefined
@@ -85,12 +83,12 @@ export class StoreSource implements VerifySource, AsyncDisposable {
     this.#ended.abort()
   }
 
-  async #answer(session: Session, question: VerifyQuestion): Promise<VerifyAnswer> {
+  async #answer(session: Session, question: VerifyQuestion, signal: AbortSignal): Promise<VerifyAnswer> {
     switch (question.ask) {
       case 'describe':
         return describeTable(session, this.cell, question.table)
       case 'positions':
-        return ownPositions(session, this.#context.store)
+        return positionsWhen(session, { store: this.#context.store, positions: this.#positions, question, signal })
       case 'digest':
         return digestRange(session, await this.table(question.identity), question)
       case 'hashes':

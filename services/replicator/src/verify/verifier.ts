@@ -21,7 +21,7 @@ export interface VerifierOptions {
   readonly context: CellContext
   readonly config: MysqlConfig
   /** Of this cell's appliers. */
-  readonly positions: AppliedPositions
+  readonly positions?: AppliedPositions
   readonly metrics: VerifyMetrics
   /** Another cell, over its replicator. */
   readonly peer: (cell: string) => VerifySource
