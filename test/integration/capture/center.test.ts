@@ -37,6 +37,8 @@ t.test('capture into a center', { skip, timeout: 400_000 }, async (t) => {
     await goesOn('records come')
     for (let round = 0; round < 3; round += 1) {
       await center.kill()
+      const says = (): boolean => capture.status().state === 'waiting' && /LOG_|unreachable/.test(capture.status().reason)
+      await until('it says what it waits for', says, () => capture.status())
       await until(
         'it is seen',
         () => capture.status().waitingRecords > 3,

@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { formatPosition, parsePosition } from '@cellway/change'
 import { createMemoryLog } from '@cellway/log'
 import t, { type Test } from 'tap'
@@ -19,6 +22,9 @@ for (const flavour of ['mariadb', 'mysql'] as const) {
     await t.test('a newer process fences the older one out', (t) => zombie(t, store))
     await t.test('a writer with a newer epoch in the center', (t) => fencedByLog(t, store))
     await t.test('a dead link is noticed', (t) => halfOpen(t, store))
+    if (flavour === 'mariadb') await t.test('the server is killed and started again', (t) => restarted(t))
+    if (flavour === 'mariadb') await t.test('a GTID that steps back', (t) => stepsBack(t, store))
+    if (flavour === 'mysql') await t.test('over TLS', (t) => encrypted(t, store))
     await t.test('settings that lose changes, until they are put right', (t) => settings(t, store))
     await t.test('a center that was replaced', (t) => replacedCenter(t, store))
     await t.test('purged binlogs are never jumped over', (t) => purged(t, store))
@@ -141,6 +147,74 @@ async function halfOpen(t: Test, store: Store): Promise<void> {
   } finally {
     process.kill(store.server.pid, 'SIGCONT')
   }
+  await store.run("INSERT INTO shop.t VALUES (1, 'a')")
+  await drained(store, capture)
+  t.same(idsIn(await readStream(center, STREAM), 0), [1])
+  await store.run('DELETE FROM shop.t')
+}
+
+/** SIGKILL, and the same command again. */
+async function restarted(t: Test): Promise<void> {
+  const center = centerOf()
+  await using own = await startStore('mariadb', ['--sync-binlog=1'])
+  await using capture = await startCapture({ store: own, center })
+  await running(capture)
+  const [again = '', ...ownArgs] = (await readFile(`/proc/${own.server.pid}/cmdline`, 'utf8')).split('\0').slice(0, -1)
+  const load = startLoad(own, { first: 500_000 })
+  await until('the load runs', () => load.acknowledged.length > 50)
+  process.kill(own.server.pid, 'SIGKILL')
+  await until(
+    'the capture sees it',
+    () => capture.status().state === 'connecting',
+    () => capture.status()
+  )
+  const child = spawn(again, ownArgs, { stdio: 'ignore' })
+  try {
+    const had = load.acknowledged.length
+    await until(
+      'the load goes on',
+      () => load.acknowledged.length > had + 50,
+      () => capture.status()
+    )
+    await load.stop()
+    const session = await own.open()
+    const ids = (await session.rows('SELECT id FROM shop.t WHERE id >= 500000 ORDER BY id')).map(([id]) => Number(id?.toString()))
+    const [row] = await session.rows('SELECT @@gtid_binlog_pos')
+    const end = row?.[0]?.toString()
+    await until(
+      'everything is in the center',
+      () => capture.status().centerPosition === end,
+      () => [end, capture.status()]
+    )
+    t.same(idsIn(await readStream(center, STREAM), 500_000), ids)
+    await session.close()
+  } finally {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+}
+
+async function stepsBack(t: Test, store: Store): Promise<void> {
+  const center = centerOf()
+  await using capture = await startCapture({ store, center })
+  await running(capture)
+  await store.run("INSERT INTO shop.t VALUES (1, 'a')")
+  await drained(store, capture)
+  const session = await store.open()
+  await session.run("SET GLOBAL gtid_strict_mode = OFF; SET SESSION gtid_seq_no = 3; INSERT INTO shop.t VALUES (2, 'a')")
+  t.match(await soon(capture), { code: 'CAP_GTID_ORDER', details: { gtid: /-3$/, fix: /gtid_strict_mode/ } })
+  await session.run('SET GLOBAL gtid_strict_mode = ON; DELETE FROM shop.t')
+  await session.close()
+}
+
+async function encrypted(t: Test, store: Store): Promise<void> {
+  await store.run("CREATE USER secret IDENTIFIED BY 'word' REQUIRE SSL; GRANT ALL ON *.* TO secret")
+  const center = centerOf()
+  const account = { ...store.mysql, user: 'secret', password: 'word' }
+  await using open = await startCapture({ store, center, config: { mysql: account } })
+  t.match(await soon(open), { code: 'STO_CONNECT_FAILED' }, 'the account is refused without')
+  await using capture = await startCapture({ store, center, config: { mysql: { ...account, tls: { verify: false } } } })
+  await running(capture)
   await store.run("INSERT INTO shop.t VALUES (1, 'a')")
   await drained(store, capture)
   t.same(idsIn(await readStream(center, STREAM), 0), [1])

@@ -60,8 +60,7 @@ export class Capture {
     const { cell, store } = this.#context
     return {
       stream: `${cell}/${store}`,
-      state: facts.state,
-      reason: facts.reason,
+      ...this.#stateNow(),
       error: facts.error?.toJSON(),
       sourcePosition: this.#life?.position === undefined ? '' : formatPosition(this.#life.position),
       sourceFile: this.#life?.file ?? '',
@@ -75,6 +74,14 @@ export class Capture {
       alarm: facts.alarm?.toJSON(),
       skipped: [...facts.skipped.values()]
     }
+  }
+
+  /** Appends wait in the remote log while the center is away; it knows why, and nothing has failed yet. */
+  #stateNow(): Pick<CaptureStatus, 'state' | 'reason'> {
+    const { state, reason } = this.#facts
+    const link = this.#context.center.connection()
+    if (state !== 'running' || link.state !== 'unreachable') return { state, reason }
+    return { state: 'waiting', reason: `the center is unreachable: ${link.code}, ${link.attempts} attempts` }
   }
 
   /** An operator lets a transaction pass that cannot be captured: its position is published, its content is not. */
