@@ -1,5 +1,5 @@
 import type { CellValue, Column, Row, TableIdentity } from '@cellway/change'
-import { decodeText } from './charset.ts'
+import { decodeText, isAsciiBased } from './charset.ts'
 import { type ColumnShape, parseColumn } from './column-type.ts'
 import { imageInvalid, typeUnknown } from './errors.ts'
 import { asBuffer } from './quote.ts'
@@ -8,7 +8,7 @@ type JsonValue = null | string | number | { readonly hex: string }
 
 /**
  * A row as JSON for people and for the log of conflicts: an object by column name, exact and reversible with `imageOf`. Text that is
- * UTF-8 or ASCII stands as text, other bytes as `{"hex": "…"}`; 64-bit numbers and -0 are strings of digits; absent columns are left out.
+ * UTF-8, or ASCII in another character set, stands as text, other bytes as `{"hex": "…"}`; 64-bit numbers and -0 are strings of digits; absent columns are left out.
  * @throws MYV_TYPE_UNKNOWN
  */
 export function imageText(table: TableIdentity, row: Row): string {
@@ -24,13 +24,22 @@ function toJson(value: Exclude<CellValue, undefined>, column: Column): JsonValue
   if (value === null || typeof value === 'string') return value
   if (typeof value === 'number') return Object.is(value, -0) ? '-0' : value
   if (typeof value === 'bigint') return String(value)
-  const text = isReadable(column.characterSet) ? decodeText(value, column.characterSet) : undefined
+  const text = readable(value, column.characterSet)
   return text ?? { hex: asBuffer(value).toString('hex') }
 }
 
-/** Decoding and encoding give the same bytes. */
-function isReadable(characterSet: string): boolean {
-  return characterSet === 'utf8mb4' || characterSet === 'utf8mb3' || characterSet === 'ascii'
+const UTF8_SETS = new Set(['utf8mb4', 'utf8mb3'])
+
+/** Text that has the same bytes when it is written again; undefined for all other. */
+function readable(bytes: Uint8Array, characterSet: string): string | undefined {
+  if (UTF8_SETS.has(characterSet)) return decodeText(bytes, characterSet)
+  if (characterSet === '' || !isAsciiBased(characterSet)) return undefined
+  const text = asBuffer(bytes).toString('latin1')
+  return isAscii(text) ? text : undefined
+}
+
+function isAscii(text: string): boolean {
+  return !/[^\x00-\x7f]/.test(text)
 }
 
 /** @throws MYV_IMAGE_INVALID, MYV_TYPE_UNKNOWN */
@@ -43,7 +52,7 @@ export function imageOf(table: TableIdentity, text: string): Row {
     const shape = parseColumn(column)
     if (shape === undefined) throw typeUnknown({ table: name, column: column.name, type: column.type })
     const value = image.get(column.name)
-    const cell = value === undefined || value === null ? value : fromJson(value, shape)
+    const cell = value === undefined || value === null ? value : fromJson(value, shape, column.characterSet)
     if (cell === undefined && value !== undefined) throw imageInvalid({ table: name, problem: `${column.name} is no ${shape.typeSql}` })
     return cell
   })
@@ -60,7 +69,7 @@ function parseObject(text: string, table: string): Map<string, unknown> {
 }
 
 /** Undefined where it is none of the type. */
-function fromJson(value: unknown, { kind }: ColumnShape): CellValue {
+function fromJson(value: unknown, { kind }: ColumnShape, characterSet: string): CellValue {
   switch (kind) {
     case 'int':
     case 'year':
@@ -79,17 +88,20 @@ function fromJson(value: unknown, { kind }: ColumnShape): CellValue {
     case 'address':
       return typeof value === 'string' ? value : undefined
     case 'enum':
-      return value === 0 ? 0 : bytesOf(value)
+      return value === 0 ? 0 : bytesOf(value, characterSet)
     case 'set':
     case 'text':
     case 'bytes':
     case 'geometry':
-      return bytesOf(value)
+      return bytesOf(value, characterSet)
   }
 }
 
-function bytesOf(value: unknown): Buffer | undefined {
-  if (typeof value === 'string') return Buffer.from(value, 'utf8')
+function bytesOf(value: unknown, characterSet: string): Buffer | undefined {
+  if (typeof value === 'string') {
+    const isOwn = UTF8_SETS.has(characterSet) || (characterSet !== '' && isAsciiBased(characterSet) && isAscii(value))
+    return isOwn ? Buffer.from(value, 'utf8') : undefined
+  }
   if (typeof value !== 'object' || value === null || !('hex' in value)) return undefined
   const { hex } = value
   return typeof hex === 'string' && /^(?:[0-9a-f]{2})*$/i.test(hex) ? Buffer.from(hex, 'hex') : undefined

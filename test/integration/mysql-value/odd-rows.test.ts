@@ -116,7 +116,7 @@ async function checkImages(t: Test, cell: Cell): Promise<void> {
   }
   const [first] = changes
   if (first === undefined) throw new Error('no change')
-  for (const text of ['', '[]', '{"id": 1.5}', '{"none": 1}', '{"v": 5}', '{"b": {"hex": "0"}}', '{"d": 1}']) {
+  for (const text of ['', '[]', '{"id": 1.5}', '{"none": 1}', '{"v": 5}', '{"b": {"hex": "0"}}', '{"d": 1}', '{"l": "grün"}', '{"b": "text"}']) {
     t.throws(() => imageOf(first.table, text), { code: 'MYV_IMAGE_INVALID' }, text)
   }
 }
