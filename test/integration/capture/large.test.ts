@@ -27,12 +27,13 @@ async function manyRows(t: Test, store: Store): Promise<void> {
   await using capture = await startCapture({ store, center })
   await running(capture)
   await store.run("INSERT INTO shop.t VALUES (-1, 'before')")
+  const sql = rows(0, 100_000, 60)
   const before = process.memoryUsage().rss
   let peak = before
   const watch = setInterval(() => {
     peak = Math.max(peak, process.memoryUsage().rss)
   }, 5)
-  await store.run(rows(0, 100_000, 60))
+  await store.run(sql)
   await store.run("INSERT INTO shop.t VALUES (-2, 'behind')")
   await published(capture, 3)
   clearInterval(watch)
