@@ -25,7 +25,7 @@ function readBack(set: Buffer): string {
 }
 
 t.test('packets', async (t) => {
-  t.equal(mariadbDumpPacket(readerServerId(3)).toString('hex'), '0b0000001204000000020003f760f4')
+  t.equal(mariadbDumpPacket(readerServerId(3)).toString('hex'), '0b00000012040000000200030961f4')
   t.equal(semiSyncReply('bin.000001', 0x1234n).toString('hex'), `13000000ef3412000000000000${Buffer.from('bin.000001').toString('hex')}`)
   t.match(readerUuid('beijing'), /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
   t.not(readerUuid('beijing'), readerUuid('shanghai'))
