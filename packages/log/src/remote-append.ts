@@ -198,7 +198,7 @@ class StreamAppends implements Appends {
       if (pending === undefined) return
       this.#sent.push(pending)
       this.#sentCount += 1
-      room = body.push(encodeAppend(this.#sentCount, pending.batch.epoch, pending.batch.payload))
+      for (const piece of encodeAppend(this.#sentCount, pending.batch.epoch, pending.batch.payload)) room = body.push(piece)
     }
   }
 

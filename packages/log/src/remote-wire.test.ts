@@ -12,9 +12,9 @@ const batch = { records: [record(8, 'eight'), record(9, '')], next: { logId, seq
 const ALL = Buffer.concat([
   wire.encodeStream(logId),
   wire.encodeBeat(),
-  wire.encodeAppend(1, 2 ** 33, Buffer.from('payload')),
+  ...wire.encodeAppend(1, 2 ** 33, Buffer.from('payload')),
   wire.encodeAck(7, 2 ** 50),
-  wire.encodeBatch(batch),
+  ...wire.encodeBatch(batch),
   wire.encodeTaken(12),
   wire.encodeError(0, { code: 'LOG_CLOSED', message: 'ü' })
 ])
@@ -54,6 +54,20 @@ t.test('every frame comes back, wherever the link cuts it', async (t) => {
   )
 })
 
+t.test('large payloads go from where they are', async (t) => {
+  const large = Buffer.alloc(100_000, 7)
+  const [head, payload] = wire.encodeAppend(3, 4, large)
+  t.equal(payload?.buffer, large.buffer, 'not a copy')
+  t.same(readAll([head ?? large, payload ?? large]), [{ kind: 'append', number: 3, epoch: 4, payload: large }])
+  const mixed = { ...batch, records: [record(7, 'seven'), { ...record(8, ''), payload: large }, record(9, 'nine')] }
+  const pieces = wire.encodeBatch(mixed)
+  t.equal(pieces.length, 3)
+  t.same(readAll(cut(Buffer.concat(pieces), [10, 50, 70_000])), [
+    ...mixed.records.map((one) => ({ kind: 'record', record: one })),
+    { kind: 'batch', next: 10, durableNext: 2 ** 40 }
+  ])
+})
+
 t.test('a flipped bit never gives another frame', async (t) => {
   let wrong = 0
   for (let bit = 0; bit < ALL.length * 8; bit += 1) {
@@ -82,7 +96,7 @@ t.test('noise gives a typed error or nothing, and no memory is taken for a size 
       }
     })
   )
-  const huge = wire.encodeAppend(1, 1, Buffer.from('x'))
+  const huge = Buffer.concat(wire.encodeAppend(1, 1, Buffer.from('x')))
   huge.writeUInt32LE(RECORD_BYTES_MAX + 17, 4)
   t.throws(() => readAll([huge]), { code: 'LOG_RECORD_TOO_LARGE', details: { bytes: RECORD_BYTES_MAX + 1 } })
   const other = wire.encodeAck(1, 1)

@@ -37,6 +37,12 @@ const CHECKSUM_AT = 8
 const NUMBER_BYTES = 8
 const RECORD_HEAD_BYTES = 3 * NUMBER_BYTES
 const BODY_BYTES_MAX = RECORD_HEAD_BYTES + RECORD_BYTES_MAX
+const APPEND_BYTES = HEADER_BYTES + 2 * NUMBER_BYTES
+const RECORD_BYTES = HEADER_BYTES + RECORD_HEAD_BYTES
+const MARK_BYTES = HEADER_BYTES + 2 * NUMBER_BYTES
+/** A copy costs less than a piece of its own up to here. */
+const COPY_BYTES_MAX = 16 * 1024
+const NONE = new Uint8Array(0)
 const U32 = 0x1_0000_0000
 
 const beat = encodeFrame(KIND.beat, 0, () => {})
@@ -49,12 +55,15 @@ export function encodeStream(logId: string): Buffer {
   return encodeFrame(KIND.stream, logId.length, (bytes, at) => bytes.write(logId, at, 'latin1'))
 }
 
-export function encodeAppend(number: number, epoch: number, payload: Uint8Array): Buffer {
-  return encodeFrame(KIND.append, 2 * NUMBER_BYTES + payload.length, (bytes, at) => {
-    putNumber(bytes, number, at)
-    putNumber(bytes, epoch, at + NUMBER_BYTES)
-    bytes.set(payload, at + 2 * NUMBER_BYTES)
-  })
+/** In pieces, so that a large payload is not copied: it must not change until it is sent. */
+export function encodeAppend(number: number, epoch: number, payload: Uint8Array): Buffer[] {
+  const large = payload.length > COPY_BYTES_MAX
+  const head = Buffer.allocUnsafe(APPEND_BYTES + (large ? 0 : payload.length))
+  putNumber(head, number, HEADER_BYTES)
+  putNumber(head, epoch, HEADER_BYTES + NUMBER_BYTES)
+  if (!large) head.set(payload, APPEND_BYTES)
+  finishFrame(head, 0, { kind: KIND.append, end: head.length, payload: large ? payload : NONE })
+  return large ? [head, bufferOf(payload)] : [head]
 }
 
 export function encodeAck(number: number, sequence: number): Buffer {
@@ -76,36 +85,55 @@ export function encodeError(number: number, error: unknown): Buffer {
   })
 }
 
-/** The records of a batch and its mark, in one piece. */
-export function encodeBatch({ records, next, durableNext }: ReadBatch): Buffer {
-  const sizes = records.map(({ payload }) => HEADER_BYTES + RECORD_HEAD_BYTES + payload.length)
-  const bytes = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + size, HEADER_BYTES + 2 * NUMBER_BYTES))
-  let at = 0
-  for (const [index, { sequence, epoch, appendedMs, payload }] of records.entries()) {
+/** The records of a batch and its mark, in as few pieces as there are without a copy of large payloads. */
+export function encodeBatch({ records, next, durableNext }: ReadBatch): Buffer[] {
+  const copied = records.reduce((sum, { payload }) => sum + RECORD_BYTES + (payload.length > COPY_BYTES_MAX ? 0 : payload.length), 0)
+  const bytes = Buffer.allocUnsafe(copied + MARK_BYTES)
+  const pieces: Buffer[] = []
+  let [at, sent] = [0, 0]
+  for (const { sequence, epoch, appendedMs, payload } of records) {
+    const large = payload.length > COPY_BYTES_MAX
     const body = at + HEADER_BYTES
     putNumber(bytes, sequence, body)
     putNumber(bytes, epoch, body + NUMBER_BYTES)
     putNumber(bytes, appendedMs, body + 2 * NUMBER_BYTES)
-    bytes.set(payload, body + RECORD_HEAD_BYTES)
-    at = finishFrame(bytes, at, { kind: KIND.record, end: at + (sizes[index] ?? 0) })
+    if (!large) bytes.set(payload, body + RECORD_HEAD_BYTES)
+    const end = at + RECORD_BYTES + (large ? 0 : payload.length)
+    at = finishFrame(bytes, at, { kind: KIND.record, end, payload: large ? payload : NONE })
+    if (!large) continue
+    pieces.push(bytes.subarray(sent, at), payload)
+    sent = at
   }
   putNumber(bytes, next.sequence, at + HEADER_BYTES)
   putNumber(bytes, durableNext, at + HEADER_BYTES + NUMBER_BYTES)
-  finishFrame(bytes, at, { kind: KIND.batch, end: bytes.length })
-  return bytes
+  finishFrame(bytes, at, { kind: KIND.batch, end: bytes.length, payload: NONE })
+  return [...pieces, bytes.subarray(sent)]
+}
+
+function bufferOf(payload: Uint8Array): Buffer {
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
 }
 
 function encodeFrame(kind: number, bodyBytes: number, fill: (bytes: Buffer, at: number) => void): Buffer {
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + bodyBytes)
   fill(bytes, HEADER_BYTES)
-  finishFrame(bytes, 0, { kind, end: bytes.length })
+  finishFrame(bytes, 0, { kind, end: bytes.length, payload: NONE })
   return bytes
 }
 
-function finishFrame(bytes: Buffer, at: number, { kind, end }: { readonly kind: number; readonly end: number }): number {
+interface FrameEnd {
+  readonly kind: number
+  /** Of what of the frame lies in the buffer. */
+  readonly end: number
+  /** The rest of it, when that is sent from where it is. */
+  readonly payload: Uint8Array
+}
+
+function finishFrame(bytes: Buffer, at: number, { kind, end, payload }: FrameEnd): number {
   bytes.writeUInt32LE(kind, at)
-  bytes.writeUInt32LE(end - at - HEADER_BYTES, at + 4)
-  bytes.writeUInt32LE(crc32(bytes.subarray(at + HEADER_BYTES, end), crc32(bytes.subarray(at, at + CHECKSUM_AT))), at + CHECKSUM_AT)
+  bytes.writeUInt32LE(end - at - HEADER_BYTES + payload.length, at + 4)
+  const checksum = crc32(bytes.subarray(at + HEADER_BYTES, end), crc32(bytes.subarray(at, at + CHECKSUM_AT)))
+  bytes.writeUInt32LE(payload.length === 0 ? checksum : crc32(payload, checksum), at + CHECKSUM_AT)
   return end
 }
 

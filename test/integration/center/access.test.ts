@@ -10,6 +10,8 @@ t.setTimeout(120_000)
 const S = 'beijing/mysql'
 const x = { epoch: 1, payload: Buffer.from('x') }
 
+const appendFrame = (number: number, epoch: number, text: string): Buffer => Buffer.concat(encodeAppend(number, epoch, Buffer.from(text)))
+
 t.test('who may do what', async (t) => {
   await using center = await makeCenterProcess({ folder: t.testdir({}) })
   await center.start()
@@ -59,16 +61,16 @@ t.test('bytes that are no frames, or too many', async (t) => {
     const answer = await fetch(`${center.url}/v1/streams/${S}/records`, { method: 'POST', headers, body, signal: soon() })
     return Buffer.from(await answer.arrayBuffer()).toString('latin1')
   }
-  const whole = encodeAppend(1, 1, Buffer.from('kept'))
-  const damaged = encodeAppend(2, 1, Buffer.from('damaged'))
+  const whole = appendFrame(1, 1, 'kept')
+  const damaged = appendFrame(2, 1, 'damaged')
   damaged[damaged.length - 1] = 0
   t.match(await upload(Buffer.concat([whole, damaged])), /LOG_LINK_BROKEN/, 'a checksum that does not match')
   t.match(await upload(Buffer.alloc(1000, 0xff)), /LOG_LINK_BROKEN/, 'noise')
-  t.match(await upload(encodeAppend(2, 1, Buffer.from('first is 1'))), /CTR_REQUEST_INVALID/)
-  const huge = encodeAppend(1, 1, Buffer.from('x'))
+  t.match(await upload(appendFrame(2, 1, 'first is 1')), /CTR_REQUEST_INVALID/)
+  const huge = appendFrame(1, 1, 'x')
   huge.writeUInt32LE(RECORD_BYTES_MAX + 17, 4)
   t.match(await upload(Buffer.concat([encodeBeat(), huge])), /LOG_RECORD_TOO_LARGE/, 'before a byte of it is held')
-  t.match(await upload(Buffer.concat([encodeAppend(1, 0, Buffer.from('x'))])), /LOG_REQUEST_INVALID/, 'epoch 0')
+  t.match(await upload(appendFrame(1, 0, 'x')), /LOG_REQUEST_INVALID/, 'epoch 0')
   await using client = clientOf('beijing', center.url)
   t.equal((await client.bounds(S)).next, 2, 'only what was whole is there')
   const body = JSON.stringify({ position: 'x'.repeat(100_000), time: 1 })

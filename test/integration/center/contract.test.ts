@@ -26,7 +26,7 @@ async function openCenter(folder: string, streamBytesMax?: number): Promise<{ ce
 }
 
 // The suite's property opens one log after the other, and a start of the process for each would leave it no time.
-const PROCESSES_MAX = 14
+const PROCESSES_MAX = 11
 const host = startCenterHost()
 t.teardown(() => host[Symbol.asyncDispose]())
 let opened = 0

@@ -77,9 +77,11 @@ interface Sending extends DownloadOptions {
 async function sendBatches(response: ServerResponse, { log, stream, from, maxBytes, window, signal, onSent, onTaken }: Sending): Promise<void> {
   response.write(encodeStream((await log.identity(stream)).logId))
   for await (const batch of log.read(stream, from, { maxBytes: Math.min(maxBytes, BATCH_BYTES_MAX), signal })) {
-    const bytes = encodeBatch(batch)
-    response.write(bytes)
-    onSent(bytes.length)
+    const pieces = encodeBatch(batch)
+    response.cork()
+    for (const piece of pieces) response.write(piece)
+    response.uncork()
+    onSent(pieces.reduce((sum, { length }) => sum + length, 0))
     window?.sent(batch)
     if (response.writableNeedDrain) await drained(response, signal)
     if (window === undefined) onTaken(batch.next.sequence)
