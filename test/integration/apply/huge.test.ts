@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -76,6 +76,34 @@ t.test('a row of 64 MiB', async (t) => {
   t.same(await target.records('SELECT id, LENGTH(bytes) AS n, MD5(bytes) AS md5 FROM shop.large'), [
     { id: 1, n: bytes.length, md5: createHash('md5').update(bytes).digest('hex') }
   ])
+})
+
+t.test('large values of any bytes and character set are exact, quotes and all', async (t) => {
+  await logFolder()
+  await target.session.run(
+    'CREATE TABLE shop.bytes (id INT PRIMARY KEY, b LONGBLOB, l LONGTEXT CHARACTER SET latin1, g LONGTEXT CHARACTER SET gbk, u LONGTEXT CHARACTER SET utf8mb4)'
+  )
+  const table = await target.identity('bytes')
+  const center = memoryCenter()
+  const origin = new Origin(center)
+  const random = randomBytes(600 * 1024)
+  const latin1 = Buffer.from(random.subarray(0, 300 * 1024).map((byte) => (byte < 32 ? 39 : byte)))
+  // Lead bytes of GBK with trailing bytes that are a backslash, and quotes between.
+  const gbk = Buffer.from(Array.from({ length: 100 * 1024 }, () => [0xd5, 0x5c, 0x27]).flat())
+  const utf8 = Buffer.from("it's 中文 \\ 😀 ".repeat(20_000))
+  const row: Row = [1, random, latin1, gbk, utf8]
+  await using running = startApplier({ target, center, snapshot: snapshotOf(['bytes']) })
+  await origin.write([[insert(table, row)]], { partBytes: 64 * 1024 })
+  await running.caughtUp(origin)
+  const [cells] = await target.session.rows('SELECT id, b, l, g, u FROM shop.bytes')
+  const md5 = (bytes: unknown): string =>
+    createHash('md5')
+      .update(bytes as Buffer)
+      .digest('hex')
+  t.same(cells?.slice(1).map(md5), [random, latin1, gbk, utf8].map(md5))
+  await origin.write([[update(table, row, [1, random, null, gbk, utf8])]], { partBytes: 64 * 1024 })
+  await running.caughtUp(origin)
+  t.same(running.counted.conflicts, [], 'and are compared as equal')
 })
 
 t.test('parts with updates, deletes, a conflict and a unique swap; one target transaction', async (t) => {

@@ -1,6 +1,6 @@
-import type { Change, Row } from '@cellway/change'
 import t from 'tap'
 import { insert, memoryCenter, Origin, remove, SELF, snapshotOf, startApplier, startTarget, text, update } from './fixture.ts'
+import { expectedRows, randomHistory } from './history.ts'
 
 const target = await startTarget()
 t.teardown(() => target[Symbol.asyncDispose]())
@@ -48,7 +48,8 @@ t.test('random histories end as they ended at the origin, whatever the batches a
   for (const seed of [1, 7, 1234, 99_999]) {
     await target.session.run('DELETE FROM shop.random')
     const { center, origin } = await fresh()
-    const { history, rows } = randomHistory(table, seed)
+    const random = randomHistory(table, seed)
+    const { history } = random
     {
       await using running = startApplier({ target, center, snapshot })
       for (let at = 0; at < history.length; ) {
@@ -60,8 +61,7 @@ t.test('random histories end as they ended at the origin, whatever the batches a
       t.same(running.counted.conflicts, [], `seed ${seed}: no conflict`)
     }
     const found = await target.records('SELECT id, u, name FROM shop.random ORDER BY id')
-    const want = [...rows.values()].sort((a, b) => Number(a[0]) - Number(b[0])).map(([id, u, name]) => ({ id: Number(id), u, name: String(name) }))
-    t.same(found, want, `seed ${seed}: the rows of the origin`)
+    t.same(found, expectedRows(random), `seed ${seed}: the rows of the origin`)
     const digest = await target.digest('random')
     origin.restart(BigInt(history.length >> 1))
     {
@@ -187,49 +187,3 @@ t.test('keys of several columns, and keys that the target holds for equal', asyn
   )
   t.same(running.counted.conflicts, [])
 })
-
-/** Single-row and larger transactions of one table with a nullable unique key, as an origin would have accepted them. */
-function randomHistory(table: Awaited<ReturnType<typeof target.identity>>, seedText: number): { history: Change[][]; rows: Map<bigint, Row> } {
-  let seed = seedText
-  const random = (below: number): number => {
-    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
-    return Math.floor((seed / 2_147_483_648) * below)
-  }
-  const rows = new Map<bigint, Row>()
-  const used = new Map<number, bigint>()
-  const unused = (id: bigint): number | null => {
-    const u = random(40)
-    return used.has(u) && used.get(u) !== id ? null : u
-  }
-  const put = (row: Row | undefined, id: bigint): void => {
-    const u = rows.get(id)?.[1]
-    if (typeof u === 'number') used.delete(u)
-    if (row === undefined) rows.delete(id)
-    else {
-      rows.set(id, row)
-      if (typeof row[1] === 'number') used.set(row[1], id)
-    }
-  }
-  const one = (): Change => {
-    const id = BigInt(random(60))
-    const before = rows.get(id)
-    if (before === undefined) {
-      const after: Row = [id, unused(id), text(`n${random(1000)}`)]
-      put(after, id)
-      return insert(table, after)
-    }
-    const kind = random(10)
-    if (kind < 3) {
-      put(undefined, id)
-      return remove(table, before)
-    }
-    const other = BigInt(random(60))
-    const to = kind === 3 && !rows.has(other) ? other : id
-    put(undefined, id)
-    const after: Row = [to, unused(to), text(`n${random(1000)}`)]
-    put(after, to)
-    return update(table, before, after)
-  }
-  const history = Array.from({ length: 600 }, () => Array.from({ length: 1 + (random(5) === 0 ? random(6) : 0) }, one))
-  return { history, rows }
-}

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isCellwayError } from '@cellway/base'
 import { formatPosition, parseMariadbGtid, parseMysqlGtid, parsePosition, positionIncludes } from '@cellway/change'
 import type { PolicyConfig } from '@cellway/conflict'
@@ -45,6 +46,7 @@ export interface ApplierOptions {
   readonly gate?: ApplyGate
 }
 
+const BEGIN_AGAIN_MS = 100
 const STARTING: StreamState = { state: 'stopped', reason: 'not started', statement: undefined }
 
 /** Applies the stream of one other cell to the database of this one. */
@@ -70,7 +72,11 @@ export class Applier {
         await this.#runOnce(signal)
       } catch (cause) {
         if (signal.aborted) break
-        if (cause instanceof BeginAgain) continue
+        if (cause instanceof BeginAgain) {
+          // What made it begin again may take a moment to settle.
+          await sleep(BEGIN_AGAIN_MS, undefined, { signal }).catch(() => undefined)
+          continue
+        }
         this.#state = { state: 'stopped', reason: reasonOf(cause), statement: statementOf(cause) }
         throw cause
       }
@@ -193,8 +199,8 @@ export class Applier {
 
   async #enter(state: StreamState, { side, sourceCell, context }: Workbench): Promise<void> {
     const changed = state.state !== this.#state.state || state.reason !== this.#state.reason
-    this.#state = state
     if (changed) await writeStreamState(side, sourceCell, context.store, state)
+    this.#state = state
   }
 
   async #remember(state: StreamState): Promise<void> {

@@ -16,7 +16,7 @@ import { conflictSql, parkChangeSql, parkKeySql, releaseKeySql } from './conflic
 import type { ApplyMetrics } from './metrics.ts'
 import type { Ownership } from './ownership.ts'
 import type { ParkedKeys } from './parked-keys.ts'
-import type { DataChange, PreparedTransaction } from './prepare.ts'
+import type { DataChange } from './prepare.ts'
 import { deleteRowSql, lockRowSql, moveRowSql, replaceRowSql, withAbsent, writeRowSql } from './row-sql.ts'
 import type { SourcePart, SourceTransaction } from './source-stream.ts'
 import type { TargetTable } from './target-tables.ts'
@@ -79,26 +79,27 @@ export class ExactLane {
   }
 
   /** @throws STO_STATEMENT_FAILED, the transaction then has to be rolled back; OrphanRow */
-  async apply(transaction: PreparedTransaction<SourceTransaction | SourcePart>, { changes, pass, toleratesOrphans }: ExactInput): Promise<void> {
+  async apply({ view: head, envelope }: SourceTransaction | SourcePart, { changes, pass, toleratesOrphans }: ExactInput): Promise<void> {
     const { parked } = this.#options
     this.#toleratesOrphans = toleratesOrphans
     await parked.refresh((await this.#session.run(parked.versionSql))[0])
-    const { view: head, envelope } = transaction.item
     for (const { change, target } of changes) {
       const treatment = pass.active ? pass.treatment(target.plan.source) : 'compare'
       if (treatment === 'skip') continue
       const original = rowChangeOf(change)
       if (treatment === 'overwrite') await this.#overwrite(target, original)
-      else await this.#change({ target, head, envelope, isRepair: transaction.repairs.length > 0, original })
+      else await this.#change({ target, head, envelope, isRepair: false, original })
     }
   }
 
   /** The rows of a repair; each is to be as its image says. */
-  async applyRepair(transaction: PreparedTransaction, rows: readonly { readonly change: RowChange; readonly target: TargetTable }[]): Promise<void> {
+  async applyRepair(
+    { view: head, envelope }: SourceTransaction | SourcePart,
+    rows: readonly { readonly change: RowChange; readonly target: TargetTable }[]
+  ): Promise<void> {
     const { parked } = this.#options
     this.#toleratesOrphans = true
     await parked.refresh((await this.#session.run(parked.versionSql))[0])
-    const { view: head, envelope } = transaction.item
     for (const { change, target } of rows) await this.#change({ target, head, envelope, isRepair: true, original: change })
   }
 

@@ -1,7 +1,9 @@
-import type { FragmentView, TableIdentity } from '@cellway/change'
-import { joinFragments } from '@cellway/change'
+import type { FragmentView, RowChangeView, TableIdentity } from '@cellway/change'
+import { changesOf, joinFragments, readChange } from '@cellway/change'
 import { policyOf } from '@cellway/conflict'
 import type { GatePass } from '../bootstrap/gate.ts'
+import type { Repair } from '../repair/images.ts'
+import { repairOf } from '../repair/images.ts'
 import type { StatementResult } from '../store/raw-query.ts'
 import { errnoOf, isContention, isSchemaChange } from '../store/server-errors.ts'
 import { packets } from './batch-lane.ts'
@@ -9,8 +11,8 @@ import { readings, writings } from './batch-sql.ts'
 import { checkpointSql } from './checkpoint-sql.ts'
 import { compare } from './compare.ts'
 import { Fold } from './fold.ts'
-import type { DataChange, PreparedTransaction } from './prepare.ts'
-import { prepare } from './prepare.ts'
+import type { DataChange } from './prepare.ts'
+import { applyRepairs } from './repairs.ts'
 import type { SourcePart, SourceStream } from './source-stream.ts'
 import type { Misfit } from './target-tables.ts'
 import { beginMarked } from './transactions.ts'
@@ -43,13 +45,16 @@ export class PartsLane {
   readonly #work: Workbench
   readonly #stream: SourceStream
   readonly #pass: GatePass
+  readonly #manner: { readonly pass: GatePass; readonly toleratesOrphans: true }
   #fragments: FragmentView[] = []
+  #repairs: Repair[] = []
   #rows = 0
 
   constructor(work: Workbench, stream: SourceStream, pass: GatePass) {
     this.#work = work
     this.#stream = stream
     this.#pass = pass
+    this.#manner = { pass, toleratesOrphans: true }
   }
 
   /**
@@ -82,6 +87,7 @@ export class PartsLane {
       this.#stream.take()
       await this.#applyPart(part)
       if (part.envelope.lastPart) {
+        await applyRepairs(this.#work, part, this.#repairs)
         const moved = standing.after([part], 1)
         // Only now it is known where the stream stands behind it.
         await session.run(`${checkpointSql({ ...token, applied: token.applied + 1n }, { ...moved.step, transactions: 0 })}; COMMIT`)
@@ -97,37 +103,57 @@ export class PartsLane {
     }
   }
 
+  /** Its changes are looked at a step at a time: all of a part as objects would be many times its bytes. */
   async #applyPart(part: SourcePart): Promise<void> {
-    const prepared = await this.#prepare(part)
-    const { data, fragments } = prepared
     let step: DataChange[] = []
     let bytes = 0
-    for (const change of data) {
-      step.push(change)
-      bytes += bytesOf(change)
+    for (const change of changesOf(part.view)) {
+      if (change.kind === 'schema') continue
+      const table = this.#work.tables.known(change.table) ?? (await this.#load(change.table))
+      if (change.kind === 'fragment') {
+        await this.#applyStep(part, step)
+        step = []
+        bytes = 0
+        await this.#takeFragment(part, change)
+      } else if (table.kind === 'carried') this.#takeCarried(table.name, change)
+      else if (table.kind === 'data' && !this.#isRepair) {
+        step.push({ change, target: table.target })
+        bytes += bytesOf(change)
+      }
       if (step.length < ROWS_PER_STEP && bytes < BYTES_PER_STEP) continue
-      await this.#applyStep(prepared, step)
+      await this.#applyStep(part, step)
       step = []
       bytes = 0
     }
-    if (step.length > 0) await this.#applyStep(prepared, step)
-    for (const fragment of fragments) await this.#takeFragment(prepared, fragment)
+    await this.#applyStep(part, step)
   }
 
   /** A row in pieces: the pieces are let go as soon as it is whole. */
-  async #takeFragment(prepared: PreparedTransaction<SourcePart>, fragment: FragmentView): Promise<void> {
+  async #takeFragment(part: SourcePart, fragment: FragmentView): Promise<void> {
     this.#fragments.push(fragment)
     if (!fragment.last) return
     const change = joinFragments(this.#fragments)
     this.#fragments = []
     const table = this.#work.tables.known(change.table) ?? (await this.#load(change.table))
-    if (table.kind !== 'data') return
+    if (table.kind === 'carried') this.#takeCarried(table.name, change)
+    if (table.kind !== 'data' || this.#isRepair) return
     this.#rows += 1
     // By itself, its bytes as they are.
-    await this.#work.exactLane.apply(prepared, { changes: [{ change, target: table.target }], pass: this.#pass, toleratesOrphans: true })
+    await this.#work.exactLane.apply(part, { changes: [{ change, target: table.target }], ...this.#manner })
   }
 
-  async #applyStep(prepared: PreparedTransaction<SourcePart>, changes: readonly DataChange[]): Promise<void> {
+  get #isRepair(): boolean {
+    return this.#repairs.some(({ kind }) => kind === 'repair')
+  }
+
+  /** The images of a repair may be larger than a record; what they say stands for the data of the transaction. */
+  #takeCarried(name: string, view: RowChangeView): void {
+    const change = name === 'repair' ? readChange(view) : undefined
+    const repair = change === undefined || change.kind === 'schema' ? undefined : repairOf(change)
+    if (repair !== undefined) this.#repairs.push(repair)
+  }
+
+  async #applyStep(part: SourcePart, changes: readonly DataChange[]): Promise<void> {
     const { exactLane, ownership } = this.#work
     this.#rows += changes.length
     let from = 0
@@ -135,7 +161,7 @@ export class PartsLane {
       const { fold, count } = foldSome(changes.slice(from), () => new Fold(ownership, this.#pass))
       const good = count > 0 && (await this.#applyFold(fold))
       const until = count > 0 ? from + count : from + 1
-      if (!good) await exactLane.apply(prepared, { changes: changes.slice(from, until), pass: this.#pass, toleratesOrphans: true })
+      if (!good) await exactLane.apply(part, { changes: changes.slice(from, until), ...this.#manner })
       from = until
     }
   }
@@ -165,14 +191,6 @@ export class PartsLane {
     return results
   }
 
-  async #prepare(part: SourcePart): Promise<PreparedTransaction<SourcePart>> {
-    for (;;) {
-      const found = prepare(part, (table) => this.#work.tables.known(table))
-      if (found.kind === 'prepared') return found.transaction
-      await this.#load(found.table)
-    }
-  }
-
   async #load(table: TableIdentity): Promise<Exclude<Awaited<ReturnType<Workbench['tables']['load']>>, Misfit>> {
     const loaded = await this.#work.tables.load(table)
     if ('ok' in loaded) throw new PartMisfit(table, loaded)
@@ -190,7 +208,7 @@ function foldSome(changes: readonly DataChange[], make: () => Fold): { readonly 
   }
 }
 
-function bytesOf({ change }: DataChange): number {
+function bytesOf(change: RowChangeView): number {
   const end = change.kind === 'delete' ? change.before.end : change.after.end
   return end - (change.kind === 'insert' ? change.after.at : change.before.at)
 }

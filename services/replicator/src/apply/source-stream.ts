@@ -47,8 +47,8 @@ export interface ReadProgress {
   readPosition: Position | undefined
 }
 
-/** Waiting to be applied: two records of the largest size, or some hundred of the usual one. */
-const WAITING_BYTES_MAX = 32 * 1024 * 1024
+/** Waiting to be applied, decompressed: four parts of a large transaction, or some dozen records of the usual size. */
+const WAITING_BYTES_MAX = 16 * 1024 * 1024
 const READ_BYTES = 1024 * 1024
 const UNKNOWN_PAUSE_MS = 1000
 
@@ -139,7 +139,7 @@ export class SourceStream {
     let left = body.unitCount
     for (const view of body.transactions()) {
       left -= 1
-      const bytes = Math.ceil(record.payload.length / body.unitCount)
+      const bytes = Math.ceil(Math.max(sealed.bodyBytes, record.payload.length) / body.unitCount)
       const from = { view, envelope, logPosition: here, bytes }
       if (this.#position !== undefined && positionIncludes(this.#position, view.id)) continue
       if (whole) this.#openPart = undefined

@@ -1,9 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RowChange } from '@cellway/change'
-import { formatUnitPosition } from '@cellway/change'
-import { imageText } from '@cellway/mysql-value'
 import type { GatePass } from '../bootstrap/gate.ts'
-import { requestedSql } from '../repair/images.ts'
 import { isContention, isSchemaChange } from '../store/server-errors.ts'
 import { checkpointSql } from './checkpoint-sql.ts'
 import { fenced } from './errors.ts'
@@ -11,7 +7,7 @@ import { OrphanRow } from './exact-lane.ts'
 import { foldOf } from './gather.ts'
 import type { AppliedCounts } from './metrics.ts'
 import type { PreparedTransaction } from './prepare.ts'
-import type { TargetTable } from './target-tables.ts'
+import { applyRepairs } from './repairs.ts'
 import type { Workbench } from './work.ts'
 import { BeginAgain } from './work.ts'
 
@@ -174,39 +170,12 @@ export class TransactionApplier {
       this.#idle.length + 1
     )
     await beginMarked(this.#work, checkpointSql(standing.token, moved.step))
-    const repairs = transaction.repairs.filter(({ rows }) => rows.length > 0)
-    if (transaction.repairs.length > 0 && repairs.length > 0) await this.#repair(transaction)
-    else if (!transaction.isEcho) await exactLane.apply(transaction, { changes: transaction.data, pass, toleratesOrphans })
+    const { item, repairs, data, isEcho } = transaction
+    await applyRepairs(this.#work, item, repairs)
+    // What a repair carries stands for the data of its transaction.
+    if (!isEcho && !repairs.some(({ kind }) => kind === 'repair')) await exactLane.apply(item, { changes: data, pass, toleratesOrphans })
     await session.run('COMMIT')
     standing.moved(moved)
-  }
-
-  async #repair(transaction: PreparedTransaction): Promise<void> {
-    const { session, exactLane, sourceCell, context } = this.#work
-    const source = { cell: sourceCell, store: context.store, gtid: formatUnitPosition(transaction.item.view.id) }
-    for (const repair of transaction.repairs) {
-      if (repair.kind === 'request') {
-        for (const sql of requestedSql(repair, source, imageText)) await session.run(sql)
-        continue
-      }
-      const rows: { change: RowChange; target: TargetTable }[] = []
-      for (const change of repair.rows) {
-        const target = await this.#targetOf(change)
-        if (target !== undefined) rows.push({ change, target })
-      }
-      await exactLane.applyRepair(transaction, rows)
-    }
-  }
-
-  /** Its shape is the arbiter's; a table that is not here as it is there is not repaired: the stream of its data parks. */
-  async #targetOf({ table }: RowChange): Promise<TargetTable | undefined> {
-    const { tables, log } = this.#work
-    const found = tables.known(table) ?? (await tables.load(table))
-    if ('ok' in found) {
-      log.warn({ table: `${table.schema}.${table.name}`, problems: found.problems }, 'a repair does not fit the table here')
-      return undefined
-    }
-    return found.kind === 'data' ? found.target : undefined
   }
 
   #committed(transactions: readonly PreparedTransaction[], counts: Omit<AppliedCounts, 'transactions'>): void {
