@@ -1,6 +1,7 @@
 export type { Logger, LoggerOptions } from './logger.ts'
 export { createLogger } from './logger.ts'
-export type { MetricName, MetricRow } from './metric-table.ts'
+export type { MetricRow } from './metric-row.ts'
+export type { MetricName } from './metric-table.ts'
 export { METRIC_TABLE } from './metric-table.ts'
 export type { Metrics } from './metrics.ts'
 export { createMetrics } from './metrics.ts'

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { METRIC_TABLE, type MetricName, type MetricRow } from './metric-table.ts'
+import type { MetricRow } from './metric-row.ts'
+import { METRIC_TABLE, type MetricName } from './metric-table.ts'
 
 /** All metrics of one service, made from the table, so that no name exists outside it. */
 export interface Metrics {
