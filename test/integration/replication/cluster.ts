@@ -40,6 +40,8 @@ export interface ClusterOptions {
   /** More of the replicators' configuration. */
   readonly replicator?: Readonly<Record<string, unknown>>
   readonly serverArgs?: readonly string[]
+  /** Beside the start of each replicator: what an operator would do meanwhile. */
+  readonly whileStarting?: (cell: ClusterCell) => Promise<void>
 }
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
@@ -56,7 +58,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       makeCell({ name, serverId: index + 1, folder, centerPort, token: tokens.get(name) ?? '', snapshot, options, stack })
     )
   )
-  await Promise.all(cells.map(({ replicator }) => replicator.start()))
+  await Promise.all(cells.flatMap((cell) => [cell.replicator.start(), options.whileStarting?.(cell)]))
   await Promise.all(cells.map((cell) => untilFlowing(cell, cells.length - 1)))
   const owned = stack.move()
   return {

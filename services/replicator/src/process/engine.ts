@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { isCellwayError } from '@cellway/base'
 import type { ControlClient } from '@cellway/client'
 import type { Metrics } from '@cellway/telemetry'
@@ -7,6 +8,7 @@ import { Bootstrap } from '../bootstrap/bootstrap.ts'
 import { SnapshotSource } from '../bootstrap/snapshot-source.ts'
 import { Capture } from '../capture/capture.ts'
 import { Heartbeat } from '../capture/heartbeat.ts'
+import type { CaptureState } from '../capture/metrics.ts'
 import { policiesOf, type ReplicatorConfig, type ReplicatorSecrets } from '../config.ts'
 import type { CellContext } from '../context.ts'
 import { Repairer } from '../repair/repairer.ts'
@@ -103,8 +105,17 @@ export class Engine {
   /** Returns when the signal aborts and everything has ended. */
   async run(signal: AbortSignal): Promise<void> {
     await using _answers = this.answers
-    const parts = [this.capture, this.heartbeat, this.repairer, this.appliers, this.snapshotSource, this.bootstrap, this.verifier]
-    await Promise.all(parts.map((part) => part.run(signal)))
+    const capturing = this.capture.run(signal)
+    await this.#captureStands(signal)
+    const parts = [this.heartbeat, this.repairer, this.appliers, this.snapshotSource, this.bootstrap, this.verifier]
+    await Promise.all([capturing, ...parts.map((part) => part.run(signal))])
+  }
+
+  /** With rpo zero, a commit of ours that came before the capture has its place would wait for it, and it for the commit. */
+  async #captureStands(signal: AbortSignal): Promise<void> {
+    if (this.#options.config.rpo !== 'zero') return
+    while (!signal.aborted && this.capture.status.phase === 'running' && BEFORE_ITS_PLACE.includes(this.capture.work?.status().state ?? 'starting'))
+      await delay(CAPTURE_POLL_MS, undefined, { signal }).catch(() => undefined)
   }
 
   #bootstrap(): Bootstrap {
@@ -161,6 +172,9 @@ export class Engine {
     return new Part(options)
   }
 }
+
+const CAPTURE_POLL_MS = 50
+const BEFORE_ITS_PLACE: readonly CaptureState[] = ['starting', 'connecting']
 
 /** Said by the log, by the checkpoint, by the server: whoever has the newer epoch goes on. */
 const FENCED = ['CAP_FENCED', 'CAP_FENCED_BY_READER', 'APL_FENCED', 'LOG_FENCED']

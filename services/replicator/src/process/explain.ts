@@ -25,7 +25,7 @@ export function explainError(error: unknown): Explanation {
   return {
     reason: shorten(facts === '' ? error.message : `${error.message}: ${facts}`, REASON_MAX),
     code: error.code,
-    statement: toRun.length === 0 ? null : shorten(toRun.join(';\n'), STATEMENT_MAX)
+    statement: toRun.length === 0 ? null : shorten(toRun.map((one) => String(one).replace(/;$/, '')).join(';\n'), STATEMENT_MAX)
   }
 }
 

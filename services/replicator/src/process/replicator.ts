@@ -144,7 +144,7 @@ async function work({ life, center, client, stop, ended }: Work): Promise<void> 
     })
     Object.assign(life, { engine, phase: 'running', why: NOTHING })
     log.info({ epoch, flavour, version }, 'replicator running')
-    await Promise.all([engine.run(signal), life.conflicts.run(secrets.applier, log, signal)])
+    await Promise.all([engine.run(signal), life.conflicts.run(secrets.applier, log, signal), life.started.committed])
   } catch (error) {
     if (!signal.aborted) throw error
   }

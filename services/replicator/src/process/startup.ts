@@ -6,10 +6,10 @@ import { type BootstrapGate, loadGate } from '../bootstrap/apply-gate.ts'
 import type { ReplicatorConfig, ReplicatorSecrets } from '../config.ts'
 import { cellUnknown, preconditionsMissing } from '../errors.ts'
 import { type Finding, type PreflightRole, preflight } from '../preflight/preflight.ts'
-import { takeEpoch } from '../store/epoch.ts'
 import type { Flavour } from '../store/flavour.ts'
 import { ensureSchema } from '../store/schema.ts'
 import { type MysqlConfig, openSession, reservedServerId } from '../store/session.ts'
+import { beginEpoch, type TakenEpoch } from './epoch.ts'
 import { type Explanation, explainError } from './explain.ts'
 import type { OwnedTopologyView } from './topology-view.ts'
 
@@ -17,6 +17,8 @@ import type { OwnedTopologyView } from './topology-view.ts'
 export interface Started {
   /** Of this process: one more than any before. */
   readonly epoch: number
+  /** Rejects when the epoch did not become durable. */
+  readonly committed: Promise<void>
   readonly flavour: Flavour
   readonly version: string
   readonly cellNumber: number
@@ -45,9 +47,10 @@ const RETRY_MS = 2_000
 export async function startUp(options: StartupOptions): Promise<Started> {
   const { signal, log, onWaiting } = options
   let said = ''
+  const kept: Kept = { taken: undefined }
   while (true) {
     try {
-      return await attempt(options)
+      return await attempt(options, kept)
     } catch (error) {
       signal.throwIfAborted()
       const why = explainError(error)
@@ -60,20 +63,37 @@ export async function startUp(options: StartupOptions): Promise<Started> {
   }
 }
 
-async function attempt({ config, secrets, topology, store, signal, onWaiting }: StartupOptions): Promise<Started> {
+/** Over the attempts of one process. */
+interface Kept {
+  taken: TakenEpoch | undefined
+}
+
+async function attempt({ config, secrets, topology, store, signal, onWaiting }: StartupOptions, kept: Kept): Promise<Started> {
   if (topology.version() === 0) onWaiting('starting', { reason: 'waiting for the first topology', code: null, statement: null })
   const compiled = topology.version() === 0 ? await topology.newerThan(0, signal) : topology.current()
   const number = numberOf(config.cell, compiled)
   await using session = await openSession(secrets.mysql, { role: 'plain', signal })
-  const errors = (await examine({ config, secrets, compiled, signal })).filter(({ level }) => level === 'error')
+  const found = await examine({ config, secrets, compiled, signal })
+  requireNone(found.filter(({ code }) => !code.startsWith(SEMI_SYNC)))
+  await ensureSchema(session)
+  const gate = await loadGate(session)
+  kept.taken ??= await beginEpoch(secrets.mysql, store, signal)
+  // Only now: once commits wait for the capture, what it needs to begin could no longer be written.
+  requireNone(found.filter(({ code }) => code.startsWith(SEMI_SYNC)))
+  const { epoch, committed } = kept.taken
+  return { epoch, committed, flavour: session.flavour, version: session.version, cellNumber: number, gate }
+}
+
+const SEMI_SYNC = 'PRE_SEMI_SYNC'
+
+/** @throws RPL_PRECONDITIONS_MISSING */
+function requireNone(findings: readonly Finding[]): void {
+  const errors = findings.filter(({ level }) => level === 'error')
   if (errors.length > 0)
     throw preconditionsMissing({
       findings: errors.map(({ what }) => what),
       statements: errors.flatMap(({ fixSql }) => (fixSql === undefined ? [] : [fixSql]))
     })
-  await ensureSchema(session)
-  const gate = await loadGate(session)
-  return { epoch: await takeEpoch(session, store), flavour: session.flavour, version: session.version, cellNumber: number, gate }
 }
 
 export interface ExamineOptions {
