@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { listConflicts } from '../../../services/replicator/src/repair/conflicts.ts'
+import { ConflictDesk } from '../../../services/replicator/src/repair/desk.ts'
+import { loadTable } from '../../../services/replicator/src/repair/local-tables.ts'
 import { resolveConflict } from '../../../services/replicator/src/repair/resolve.ts'
 import { contentOf, startCells, until } from './cells.ts'
 
@@ -156,4 +159,76 @@ t.test('a parked key holds itself alone until somebody decides; then every cell 
     details: { arbiter: 'a' }
   })
   await until('nothing is owed', async () => (await a.session.rows("SELECT 1 FROM cellway.conflict WHERE reemit = 'pending'")).length === 0)
+})
+
+t.test('operators: bulk decisions, and keys that are held without a conflict', async (t) => {
+  await using world = await startCells({ flavours: ['mariadb', 'mariadb'], schema: [ITEM], data: ['{table: shop.item, space: global}'] })
+  const [a, b] = world.cells
+  if (a === undefined || b === undefined) throw new Error('two cells')
+  const signal = AbortSignal.timeout(60_000)
+  const [deskA, deskB] = [a, b].map(({ context, config }) => new ConflictDesk({ context, config }))
+  if (deskA === undefined || deskB === undefined) throw new Error('two desks')
+  await a.session.run("INSERT INTO shop.item VALUES (1, NULL, 1, 'a', 1), (2, NULL, 2, 'a', 1), (3, NULL, 3, 'a', 1)")
+  await world.quiet()
+  await b.session.run("UPDATE shop.item SET note = 'b' WHERE id IN (1, 2)")
+  await world.quiet()
+  t.match(await deskA.counts(signal), { open: 2, parked: 0 })
+  const [newest] = (await deskA.list({ class: 'foreign_owner', source: 'b', table: 'shop.item', limit: 1 }, signal)).conflicts
+  const shown = await deskA.show(newest?.id ?? '', signal)
+  t.same(shown.columns, [{ column: 'note', before: 'a', after: 'b', current: 'a', result: 'a' }])
+  t.equal((await deskA.resolveAll({ class: 'foreign_owner' }, { resolution: 'apply', by: 'op', reason: 'b is right' }, signal)).length, 2)
+  await world.quiet()
+  for (const cell of world.cells) t.match(await contentOf(cell, 'item'), /1\|NULL\|1\|b\|1\n2\|NULL\|2\|b\|1/, cell.name)
+  t.equal((await deskA.counts(signal)).open, 0)
+
+  // The owner's change could not be written here: it waits, until its newest row is asked for.
+  const [table] = [await loadTable(b.session, { schema: 'shop', name: 'item' })]
+  const hash = createHash('sha256')
+    .update(table.plan.keyOf([3, null, null, null, null]))
+    .digest('hex')
+  await b.unseen(
+    `INSERT INTO cellway.parked_key (table_schema, table_name, key_hash, key_text, reason) VALUES ('shop', 'item', X'${hash}', '{"id": 3}', 'orphan')`
+  )
+  await a.session.run("UPDATE shop.item SET note = 'one' WHERE id = 3; UPDATE shop.item SET note = 'two' WHERE id = 3")
+  await world.quiet()
+  t.match(await contentOf(b, 'item'), /3\|NULL\|3\|a\|1/, 'held')
+  t.match(await deskB.parked(signal), [{ table: 'shop.item', key: '{"id": 3}', reason: 'orphan' }])
+  await deskB.resolveParked({ table: 'shop.item', key: '{"id": 3}', action: 'apply', by: 'op', reason: 'parent is there' }, signal)
+  await until('the key is lifted', async () => (await deskB.parked(signal)).length === 0)
+  await world.quiet()
+  t.match(await contentOf(b, 'item'), /3\|NULL\|3\|two\|1/)
+  t.equal((await b.session.rows('SELECT 1 FROM cellway.parked_change')).length, 0)
+  await deskB.resolveParked({ table: 'shop.item', key: '{"id": 3}', action: 'discard', by: 'op', reason: 'again' }, signal)
+})
+
+t.test('a row that does not fit a packet is said, and holds up nothing', async (t) => {
+  await using world = await startCells({
+    flavours: ['mariadb', 'mariadb'],
+    schema: ['CREATE TABLE shop.big (id INT PRIMARY KEY, note VARCHAR(10), doc LONGBLOB)'],
+    data: ['{table: shop.big, space: global}']
+  })
+  const [a, b] = world.cells
+  if (a === undefined || b === undefined) throw new Error('two cells')
+  await a.session.run("INSERT INTO shop.big VALUES (1, 'a', REPEAT('x', 9000000)), (2, 'a', REPEAT('y', 5000000)), (3, 'a', 'z')")
+  await world.quiet()
+  await b.unseen("UPDATE shop.big SET note = 'b'")
+  const owed = [1, 2, 3].map((id) => `('b', 'mysql', '', 0, 'shop', 'big', '{"id": ${id}}', 'foreign_owner', '', 'keep', 'pending')`)
+  await a.session.run(
+    `INSERT INTO cellway.conflict (source_cell, store, source_gtid, commit_time_us, table_schema, table_name, key_text, class, policy, decision, reemit)
+     VALUES ${owed.join(', ')}`
+  )
+  await until('all is tried', async () => (await a.session.rows("SELECT 1 FROM cellway.conflict WHERE reemit IN ('done', 'failed')")).length === 3)
+  await world.quiet()
+  const failed = await a.session.rows("SELECT key_text FROM cellway.conflict WHERE reemit = 'failed'")
+  t.same(
+    failed.map(([key]) => key?.toString()),
+    ['{"id": 1}']
+  )
+  t.equal(a.repairer.status().failed, 1)
+  const notes = await b.session.rows('SELECT note FROM shop.big ORDER BY id')
+  t.same(
+    notes.map(([note]) => note?.toString()),
+    ['b', 'a', 'a'],
+    'the others are mended'
+  )
 })
