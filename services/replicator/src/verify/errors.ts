@@ -42,3 +42,12 @@ export const requestInvalid = defineError<{ problem: string }>({
   origin: 'internal',
   retry: 'never'
 })
+
+/** Anything that has no code of its own; the cause is in the log. */
+export const comparisonFailed = defineError<{ problem: string }>({
+  code: 'VER_FAILED',
+  message: 'The comparison of two cells ended with an unexpected error',
+  statusCode: 500,
+  origin: 'internal',
+  retry: 'later'
+})

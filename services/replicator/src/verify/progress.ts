@@ -1,6 +1,7 @@
 import { isCellwayError } from '@cellway/base'
 import type { Difference, Verification, VerifiedTable } from '@cellway/client'
 import type { ComparedChunk } from './compare-table.ts'
+import { comparisonFailed } from './errors.ts'
 
 /** Differences that are kept to be shown; all are counted. */
 const SHOWN_MAX = 1000
@@ -100,9 +101,9 @@ export const IDLE: Verification = {
   differences: []
 }
 
-function errorOf(error: unknown): Verification['error'] {
-  if (isCellwayError(error)) return { code: error.code, message: `${error.message}: ${JSON.stringify(error.details)}` }
-  return { code: 'VER_FAILED', message: error instanceof Error ? error.message : String(error) }
+function errorOf(cause: unknown): Verification['error'] {
+  const error = isCellwayError(cause) ? cause : comparisonFailed({ problem: cause instanceof Error ? cause.message : String(cause) })
+  return { code: error.code, message: `${error.message}: ${JSON.stringify(error.details)}` }
 }
 
 function cut(image: string | null): string | null {
