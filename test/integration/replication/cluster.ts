@@ -26,6 +26,8 @@ export interface ClusterCell {
   readonly adminUrl: string
   /** Of the replicator to the center, and to its database. */
   readonly links: { readonly center: TcpProxy; readonly mysql: TcpProxy }
+  /** Another process for the same cell, as after a mistake in operations. */
+  secondReplicator(): ServiceProcess
   /** To the database itself, as the application has it. */
   connect(options?: { multipleStatements?: boolean }): Promise<Connection>
 }
@@ -164,10 +166,16 @@ async function makeCell({ name, serverId, folder, centerPort, token, snapshot, o
   }
   const file = join(folder, `${name}.json`)
   await writeFile(file, JSON.stringify(config))
+  const secondFile = join(folder, `${name}-second.json`)
+  await writeFile(
+    secondFile,
+    JSON.stringify({ ...config, member: `${name}-rep-2`, admin: { port: 0 }, spillFolder: join(folder, `${name}-spill-2`) })
+  )
   await writeSnapshot(config.snapshotFile, snapshot)
   const env = { MYSQL_PASSWORD: PASSWORD, CENTER_TOKEN: token }
   const replicator = stack.use(makeService({ program: 'replicator', args: ['--config', file], env, up: 'replicator running' }))
-  return { name, database, replicator, adminUrl: `http://127.0.0.1:${adminPort}`, links, connect }
+  const secondReplicator = (): ServiceProcess => makeService({ program: 'replicator', args: ['--config', secondFile], env, up: 'replicator running' })
+  return { name, database, replicator, adminUrl: `http://127.0.0.1:${adminPort}`, links, secondReplicator, connect }
 }
 
 const PASSWORD = 'replicator-of-a-test'

@@ -35,6 +35,8 @@ export async function openAdminListener(options: AdminOptions): Promise<AdminLis
     forceCloseConnections: true,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: true } }
   })
+  // Before the routes: a context takes over the handlers that are there when it begins.
+  addErrors(app, options.log)
   // Alive means that the event loop turns: a store or a center that is away is no reason to be killed.
   app.get('/health/live', async () => ({ status: 'live' }))
   app.get('/health/ready', async (_request, reply) => {
@@ -49,7 +51,6 @@ export async function openAdminListener(options: AdminOptions): Promise<AdminLis
     guarded.addHook('onRequest', async (request) => authenticate(request, options.secret))
     addRoutes(guarded, actions)
   })
-  addErrors(app, options.log)
   await app.listen({ host, port })
   const address = app.server.address()
   const bound = typeof address === 'object' && address !== null ? address.port : port
