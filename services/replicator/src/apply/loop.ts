@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TableIdentity } from '@cellway/change'
+import type { TableIdentity, TransactionId } from '@cellway/change'
 import { formatUnitPosition, readTransaction } from '@cellway/change'
 import { quoteBytes, quoteText } from '@cellway/mysql-value'
 import { encodeChanges } from './change-bytes.ts'
@@ -119,28 +119,30 @@ export class ApplyLoop {
   }
 
   async #parts(first: SourcePart): Promise<void> {
-    const { gate, signal, context, ownership, standing, positions, sourceCell, metrics, clock } = this.#work
+    const { standing, positions, sourceCell, metrics, clock } = this.#work
     await this.#applier.flush()
     const begun = clock.monotonicMs()
-    const pass = await gate.enter(signal)
+    let misfit: PartMisfit | undefined
+    const pass = await this.#applier.enter()
     try {
-      ownership.adopt(context.topology.current())
       const { done, rows } = await new PartsLane(this.#work, this.#options.stream, pass).apply(first)
       if (!done) return
       if (standing.position !== undefined) positions.set(sourceCell, standing.position)
       metrics.applied(sourceCell, { transactions: 1, rows, lane: 'parts', durationMs: clock.monotonicMs() - begun })
     } catch (cause) {
       if (!(cause instanceof PartMisfit)) throw cause
-      await this.#park(cause.table, cause.misfit)
-      // Its first parts are gone from memory.
-      throw new BeginAgain('the table of a large transaction fits now', { cause })
+      misfit = cause
     } finally {
       pass.leave()
     }
+    if (misfit === undefined) return
+    await this.#park(misfit.table, misfit.misfit, first.view.id)
+    // Its first parts are gone from memory.
+    throw new BeginAgain('the table of a large transaction fits now', { cause: misfit })
   }
 
   /** Held with the statement that mends it; looked at each second, and gone on with by itself. */
-  async #park(table: TableIdentity, misfit: Misfit): Promise<void> {
+  async #park(table: TableIdentity, misfit: Misfit, id?: TransactionId): Promise<void> {
     const { tables, log, sourceCell, metrics, signal } = this.#work
     const name = `${table.schema}.${table.name}`
     const reason = `${name} does not fit: ${misfit.problems.join('; ')}`
@@ -152,8 +154,8 @@ export class ApplyLoop {
       signal.throwIfAborted()
       const found = await tables.load(table)
       if (!('ok' in found)) break
-      const item = this.#options.stream.peekNow()
-      if (item !== undefined && this.#isSkipped(item)) break
+      const waiting = id ?? this.#options.stream.peekNow()?.view.id
+      if (waiting !== undefined && this.#options.control.skipOf(waiting) !== undefined) break
     }
     await this.#options.enter(RUNNING)
   }
@@ -181,10 +183,6 @@ export class ApplyLoop {
     if (standing.position !== undefined) this.#work.positions.set(sourceCell, standing.position)
     log.warn({ sourceCell, gtid: request.gtid, by: request.by, reason: request.reason }, 'a transaction was skipped')
     request.done()
-  }
-
-  #isSkipped(item: SourceTransaction | SourcePart): boolean {
-    return this.#options.control.skipOf(item.view.id) !== undefined
   }
 
   async #orChanged(ms: number | undefined): Promise<void> {

@@ -48,11 +48,8 @@ export class TransactionApplier {
 
   /** @throws APL_FENCED, APL_ROW_TOO_LARGE, BeginAgain, STO_*, the signal's reason */
   async apply(transactions: readonly PreparedTransaction[]): Promise<void> {
-    const { gate, signal, ownership, context } = this.#work
-    const pass = await gate.enter(signal)
+    const pass = await this.enter()
     try {
-      ownership.adopt(context.topology.current())
-      await this.#setForeignKeyChecks(pass.foreignKeyChecks)
       await this.#applyRange(transactions, pass)
     } finally {
       pass.leave()
@@ -66,14 +63,28 @@ export class TransactionApplier {
 
   /** One transaction of the stream as one of the target, in the order of the origin. */
   async applyExactly(transaction: PreparedTransaction): Promise<void> {
-    const { gate, signal, ownership, context } = this.#work
-    const pass = await gate.enter(signal)
+    const pass = await this.enter()
     try {
-      ownership.adopt(context.topology.current())
-      await this.#setForeignKeyChecks(pass.foreignKeyChecks)
       await this.#exactly(transaction, pass)
     } finally {
       pass.leave()
+    }
+  }
+
+  /** For one transaction of the target; to be left after it. @throws the signal's reason, STO_* */
+  async enter(): Promise<GatePass> {
+    const { gate, signal, ownership, context, session } = this.#work
+    const pass = await gate.enter(signal)
+    try {
+      ownership.adopt(context.topology.current())
+      if (pass.foreignKeyChecks !== this.#foreignKeyChecks) {
+        await session.run(`SET SESSION foreign_key_checks = ${pass.foreignKeyChecks ? 1 : 0}`)
+        this.#foreignKeyChecks = pass.foreignKeyChecks
+      }
+      return pass
+    } catch (cause) {
+      pass.leave()
+      throw cause
     }
   }
 
@@ -209,12 +220,6 @@ export class TransactionApplier {
   #schemaChanged(cause: unknown): Error {
     this.#work.tables.forget()
     return new BeginAgain('a table is not as it was described', { cause })
-  }
-
-  async #setForeignKeyChecks(wanted: boolean): Promise<void> {
-    if (wanted === this.#foreignKeyChecks) return
-    await this.#work.session.run(`SET SESSION foreign_key_checks = ${wanted ? 1 : 0}`)
-    this.#foreignKeyChecks = wanted
   }
 }
 
