@@ -41,7 +41,10 @@ function replicatorAlarms(replicator: ReplicatorView): readonly Alarm[] {
   const alarms = [...captureAlarms(cell, capture)]
   if (capture.echoes > 0)
     alarms.push(problem(`${capture.echoes} changes came back to ${cell}, where they began`, 'it must be 0: stop the replicators and report it to us'))
-  if (conflicts.open > 0) alarms.push(problem(`${conflicts.open} conflicts were recorded in ${cell}, and nobody has looked at them yet`, `cellway conflicts list --cell ${cell}`))
+  if (conflicts.open > 0)
+    alarms.push(
+      problem(`${conflicts.open} conflicts were recorded in ${cell}, and nobody has looked at them yet`, `cellway conflicts list --cell ${cell}`)
+    )
   return alarms
 }
 
