@@ -79,6 +79,14 @@ t.test('a center that lost its log is read from its oldest record, and nothing i
   t.same(running.counted.conflicts, [])
 })
 
+t.test('how far it is is known from the start, not only after the first commit', async (t) => {
+  const { start } = await fresh()
+  await placeCheckpoint(target.session, { sourceCell: 'a', store: 'mysql', position: '0-1-9', epoch: 1 })
+  await using running = start({ epoch: 2 })
+  await running.positions.waitFor('a', '0-1-8', AbortSignal.timeout(10_000))
+  t.notOk(running.positions.includes('a', '0-1-10'))
+})
+
 t.test('of two appliers the one with the older epoch stops', async (t) => {
   const { origin, start } = await fresh()
   const first = start({ epoch: 1 })

@@ -170,6 +170,7 @@ export class Applier {
     const { context, sourceCell, epoch, positions, policies, gate = OPEN_GATE } = this.#options
     const { clock, log, store, topology } = context
     const standing = await Standing.take(side, { sourceCell, store, epoch })
+    if (standing.position !== undefined) positions.set(sourceCell, standing.position)
     const ownership = new Ownership({ selfCell: context.cell, originCell: sourceCell, snapshot: topology.current(), positions })
     const parked = new ParkedKeys(session)
     const metrics = this.#tally.over(this.#options.metrics)

@@ -27,6 +27,8 @@ export class Standing {
     this.#applied = start.applied
     this.#text = start.text
     this.#log = start.log
+    // The texts of the flavours differ: only MySQL's have colons.
+    if (start.text !== '') this.#position = parsePosition(start.text.includes(':') ? 'mysql' : 'mariadb', start.text)
   }
 
   /**
@@ -56,7 +58,7 @@ export class Standing {
     return this.#text
   }
 
-  /** Undefined until the kind of the origin is known. */
+  /** Undefined before the first transaction of the origin. */
   get position(): Position | undefined {
     return this.#position
   }

@@ -251,7 +251,13 @@ class OpenSession implements Session {
 
 /** An idle replicator keeps its sessions; a statement is ended by our own clock. */
 function sessionLimits(flavour: Flavour): readonly string[] {
-  const common = ['SET SESSION wait_timeout = 604800', 'SET SESSION net_write_timeout = 600', 'SET SESSION net_read_timeout = 600']
+  const common = [
+    // Whoever holds a row for longer is not waited for in one go, but again and again, and it shows as retries.
+    'SET SESSION innodb_lock_wait_timeout = 10',
+    'SET SESSION wait_timeout = 604800',
+    'SET SESSION net_write_timeout = 600',
+    'SET SESSION net_read_timeout = 600'
+  ]
   // Long lists of keys must stay ranges of an index: MariaDB would make a join of them, MySQL would give up and scan.
   const ranges = flavour === 'mariadb' ? 'SET SESSION in_predicate_conversion_threshold = 0' : 'SET SESSION range_optimizer_max_mem_size = 0'
   const unlimited = flavour === 'mariadb' ? 'SET SESSION max_statement_time = 0' : 'SET SESSION max_execution_time = 0'
