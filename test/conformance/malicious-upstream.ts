@@ -1,5 +1,6 @@
 import { createServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { resetSocket } from '../integration/reset-socket.ts'
 import { answerBytes, isProbe, listen } from './recording-upstream.ts'
 import { createRequestReader, type ReadRequest } from './strict-request-reader.ts'
 
@@ -110,6 +111,6 @@ async function play(connection: Connection, steps: readonly Step[], stage: Stage
       await stage.idle.promise
       connection.spoiled = true
     } else if (step.kind === 'end') socket.end()
-    else socket.resetAndDestroy()
+    else resetSocket(socket)
   }
 }

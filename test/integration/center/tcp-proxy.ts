@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { resetSocket } from '../reset-socket.ts'
 
 /** A link that can be cut, or go silent with both ends open, as real ones do. */
 export interface TcpProxy extends AsyncDisposable {
@@ -52,8 +53,8 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     cut() {
       faults += pairs.size
       for (const [client, target] of pairs) {
-        client.resetAndDestroy()
-        target.resetAndDestroy()
+        resetSocket(client)
+        resetSocket(target)
       }
     },
     goSilent() {

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { resetSocket } from '../reset-socket.ts'
 
 /** A link between two processes that can be made bad. */
 export interface TcpProxy extends AsyncDisposable {
@@ -40,7 +41,7 @@ export async function openTcpProxy(targetPort: number): Promise<TcpProxy> {
   const server: Server = createServer((client) => {
     client.on('error', () => undefined)
     if (mode.kind === 'cut') {
-      client.resetAndDestroy()
+      resetSocket(client)
       return
     }
     const target = connect({ port: targetPort, host: '127.0.0.1', noDelay: true })
@@ -67,8 +68,8 @@ export async function openTcpProxy(targetPort: number): Promise<TcpProxy> {
 
   function resetAll(): void {
     for (const [client, target] of pairs) {
-      client.resetAndDestroy()
-      target.resetAndDestroy()
+      resetSocket(client)
+      resetSocket(target)
     }
     pairs.clear()
   }

@@ -277,7 +277,8 @@ export class Connection {
   }
 
   abort({ reset }: { readonly reset: boolean }): void {
-    if (reset) this.#transport.resetAndDestroy()
+    // A handle that is reset while its own end is being sent is lost to node, with its descriptor.
+    if (reset && !this.#transport.writableEnded) this.#transport.resetAndDestroy()
     else this.socket.destroy()
   }
 
