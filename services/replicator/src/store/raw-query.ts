@@ -1,15 +1,6 @@
 import type { Connection } from 'mysql2'
 import { connectionLost, statementFailed } from './errors.ts'
-
-/** A value as the server's text protocol sends it; `null` is NULL. A view into the packet it came in. */
-export type RawCell = Buffer | null
-export type RawRow = readonly RawCell[]
-
-export interface RawColumn {
-  readonly name: string
-  /** Of the protocol. */
-  readonly type: number
-}
+import { Cells, type RawColumn, type RawRow, takeColumn, takeRow, type WirePacket } from './raw-cells.ts'
 
 /** Of one statement; a packet may hold several. */
 export interface StatementResult {
@@ -26,13 +17,6 @@ export interface StatementResult {
  */
 export type SqlPiece = string | Uint8Array | { readonly quoted: Uint8Array }
 export type Sql = string | readonly SqlPiece[]
-
-/** What the command needs of mysql2's packets and connection. */
-interface WirePacket {
-  readonly buffer: Buffer
-  readonly offset: number
-  readonly end: number
-}
 
 interface WireConnection {
   sequenceId: number
@@ -54,7 +38,6 @@ const HEADER_BYTES = 4
 const MORE_RESULTS = 8
 const SERVER_ERROR = 0xff
 const END_OF_ROWS = 0xfe
-const NULL_CELL = 0xfb
 const STATEMENT_SHOWN_MAX = 200
 
 /**
@@ -263,54 +246,4 @@ function header(bytes: number, sequence: number): Buffer {
 function putHeader(packet: Buffer, bytes: number, sequence: number): void {
   packet.writeUIntLE(bytes, 0, 3)
   packet[3] = sequence & 0xff
-}
-
-/** Length-coded numbers and texts. */
-class Cells {
-  readonly buffer: Buffer
-  readonly end: number
-  at: number
-
-  constructor(buffer: Buffer, at: number, end: number) {
-    this.buffer = buffer
-    this.at = at
-    this.end = end
-  }
-
-  number(): number {
-    const first = this.buffer[this.at] ?? 0
-    this.at += 1
-    if (first < NULL_CELL) return first
-    const bytes = first === 0xfc ? 2 : first === 0xfd ? 3 : 8
-    const value = bytes === 8 ? Number(this.buffer.readBigUInt64LE(this.at)) : this.buffer.readUIntLE(this.at, bytes)
-    this.at += bytes
-    return value
-  }
-
-  cell(): RawCell {
-    if (this.buffer[this.at] === NULL_CELL) {
-      this.at += 1
-      return null
-    }
-    const bytes = this.number()
-    if (this.at + bytes > this.end) throw connectionLost({ problem: 'a value is longer than its packet' })
-    const cell = this.buffer.subarray(this.at, this.at + bytes)
-    this.at += bytes
-    return cell
-  }
-}
-
-function takeRow({ buffer, offset, end }: WirePacket, columns: number): RawRow {
-  const cells = new Cells(buffer, offset, end)
-  const row: RawCell[] = new Array(columns)
-  for (let index = 0; index < columns; index += 1) row[index] = cells.cell()
-  return row
-}
-
-/** catalog, schema, table, original table, name, …; at the end a block of fixed length with the type. */
-function takeColumn({ buffer, offset, end }: WirePacket): RawColumn {
-  const cells = new Cells(buffer, offset, end)
-  for (let skipped = 0; skipped < 4; skipped += 1) cells.cell()
-  // From the end, because MariaDB may put more metadata before the block.
-  return { name: cells.cell()?.toString() ?? '', type: buffer[end - 6] ?? 0 }
 }
