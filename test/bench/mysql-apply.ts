@@ -34,9 +34,11 @@ export interface ApplyBench {
 export async function run({ args }: { readonly args: readonly string[] }): Promise<ApplyBench> {
   const transactions = numberOf(args, 'transactions', TRANSACTIONS)
   const count = numberOf(args, 'rounds', ROUNDS)
+  // The server's own default is 0: a crash of the machine then loses commits of the binlog.
+  const syncArgs = [`--sync-binlog=${numberOf(args, 'sync-binlog', 1)}`]
   await using workload = await recordWorkload(transactions)
-  await using target = await startOurs()
-  await using native = await startNative(workload)
+  await using target = await startOurs(syncArgs)
+  await using native = await startNative(workload, syncArgs)
   const rounds: Rates = { ours: [], native1: [], native4: [] }
   const want = await digestOf(workload.session)
   const equal = { ours: true, peer: true }
@@ -70,8 +72,8 @@ export async function run({ args }: { readonly args: readonly string[] }): Promi
   }
 }
 
-async function startOurs(): Promise<Target> {
-  const server = await startMariadb({ args: [...SERVER_ARGS, '--server-id=2'] })
+async function startOurs(args: readonly string[]): Promise<Target> {
+  const server = await startMariadb({ args: [...SERVER_ARGS, '--server-id=2', ...args] })
   return targetOf(server, async () => server[Symbol.asyncDispose]())
 }
 
@@ -91,9 +93,9 @@ interface Native extends AsyncDisposable {
   readonly session: Session
 }
 
-async function startNative({ origin: { port } }: Workload): Promise<Native> {
+async function startNative({ origin: { port } }: Workload, args: readonly string[]): Promise<Native> {
   const server = await startMariadb({
-    args: [...SERVER_ARGS, '--gtid-strict-mode=0', '--server-id=3', '--slave-parallel-max-queued=16M', '--skip-slave-start']
+    args: [...SERVER_ARGS, '--gtid-strict-mode=0', '--server-id=3', '--slave-parallel-max-queued=16M', '--skip-slave-start', ...args]
   })
   const session = await openSession(server, { role: 'plain', signal: AbortSignal.timeout(3_600_000) })
   await session.run(

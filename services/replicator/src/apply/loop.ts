@@ -85,7 +85,10 @@ export class ApplyLoop {
     const tellsOwners = last !== undefined && last.opened.length + last.owners.length > 0
     const applied = this.#applier.apply(transactions)
     if (gatherer.hasMore && !tellsOwners) {
-      this.#next = gatherer.next(signal)
+      this.#next = gatherer.next(signal).then((next) => {
+        if (next.kind === 'batch') this.#applier.foldEarly(next.transactions)
+        return next
+      })
       // Whoever takes it hears of its error; until then it is not unhandled.
       this.#next.catch(() => undefined)
     }

@@ -45,6 +45,7 @@ export class Ownership {
   readonly #originCell: string
   readonly #positions: AppliedPositions
   #openingsVersion = 0
+  #version = 0
   #snapshot: CompiledSnapshot
   #cells: readonly CellRank[] = []
   #finders = new WeakMap<TableIdentity, Finder>()
@@ -66,12 +67,17 @@ export class Ownership {
     return this.#cells
   }
 
+  /** Grows whenever a verdict may be another one. */
+  get version(): number {
+    return this.#version
+  }
+
   /** Called before each batch: cheap while nothing is new. */
   adopt(snapshot: CompiledSnapshot): void {
     if (snapshot !== this.#snapshot) this.#adopt(snapshot)
     if (this.#openingsVersion === this.#positions.openingsVersion) return
     this.#openingsVersion = this.#positions.openingsVersion
-    this.#verdicts = new WeakMap()
+    this.#forget()
   }
 
   /** In the order of the stream. */
@@ -80,7 +86,7 @@ export class Ownership {
       const key = `${space} ${bucket}`
       const known = this.#beliefs.get(key)
       if (known === undefined || known.epoch <= epoch) this.#beliefs.set(key, { owner, epoch })
-      this.#verdicts = new WeakMap()
+      this.#forget()
     }
   }
 
@@ -149,7 +155,12 @@ export class Ownership {
     this.#snapshot = snapshot
     this.#cells = [...cellNumbers(snapshot.snapshot.topology)].map(([cell, number]) => ({ cell, number }))
     this.#finders = new WeakMap()
+    this.#forget()
+  }
+
+  #forget(): void {
     this.#verdicts = new WeakMap()
+    this.#version += 1
   }
 
   #finderOf(table: TableIdentity): Finder {

@@ -4,6 +4,7 @@ import { isContention, isSchemaChange } from '../store/server-errors.ts'
 import { checkpointSql } from './checkpoint-sql.ts'
 import { fenced } from './errors.ts'
 import { OrphanRow } from './exact-lane.ts'
+import type { Fold } from './fold.ts'
 import { foldOf } from './gather.ts'
 import type { AppliedCounts } from './metrics.ts'
 import type { PreparedTransaction } from './prepare.ts'
@@ -18,11 +19,17 @@ const BACKOFF_MS_MAX = 2000
 /** A row may refer to one that another cell's stream is about to bring. */
 const ORPHAN_WAIT_MS = 5000
 
+/** What holds where no bootstrap is at work. */
+const OPEN_PASS: GatePass = { active: false, foreignKeyChecks: true, treatment: () => 'compare', leave: () => undefined }
+
+type Folded = ReturnType<typeof foldOf>
+
 /** Applies transactions that follow one another, as few target transactions as can be. Durable when it resolves. */
 export class TransactionApplier {
   readonly #work: Workbench
   /** Idle ones that went before and are not in the checkpoint. */
   #idle: PreparedTransaction[] = []
+  #early: { readonly of: readonly PreparedTransaction[]; readonly version: number; readonly folded: Folded } | undefined
   #committedMs: number
   #foreignKeyChecks = true
 
@@ -44,6 +51,12 @@ export class TransactionApplier {
   postpone(transactions: readonly PreparedTransaction[]): void {
     this.#idle.push(...transactions)
     this.#told(transactions)
+  }
+
+  /** While the server is busy with what goes before: folds what will be applied next. */
+  foldEarly(transactions: readonly PreparedTransaction[]): void {
+    const { ownership } = this.#work
+    this.#early = { of: transactions, version: ownership.version, folded: foldOf(transactions, ownership, OPEN_PASS) }
   }
 
   /** @throws APL_FENCED, APL_ROW_TOO_LARGE, BeginAgain, STO_*, the signal's reason */
@@ -91,7 +104,7 @@ export class TransactionApplier {
   async #applyRange(transactions: readonly PreparedTransaction[], pass: GatePass): Promise<void> {
     let left = transactions
     do {
-      const { fold, count } = foldOf(left, this.#work.ownership, pass)
+      const { fold, count } = this.#foldOf(left, pass)
       const [first] = left
       if (count === 0 && first !== undefined) {
         await this.#exactly(first, pass)
@@ -103,10 +116,14 @@ export class TransactionApplier {
     } while (left.length > 0)
   }
 
-  async #applyFolded(
-    transactions: readonly PreparedTransaction[],
-    { fold, pass }: { fold: ReturnType<typeof foldOf>['fold']; pass: GatePass }
-  ): Promise<void> {
+  #foldOf(transactions: readonly PreparedTransaction[], pass: GatePass): Folded {
+    const early = this.#early
+    this.#early = undefined
+    const fits = early?.of === transactions && early.version === this.#work.ownership.version && !pass.active
+    return fits ? early.folded : foldOf(transactions, this.#work.ownership, pass)
+  }
+
+  async #applyFolded(transactions: readonly PreparedTransaction[], { fold, pass }: { fold: Fold; pass: GatePass }): Promise<void> {
     const { standing, batchLane, clock } = this.#work
     const begun = clock.monotonicMs()
     for (let attempt = 1; ; attempt += 1) {
@@ -232,7 +249,7 @@ export async function beginMarked({ session, standing }: Workbench, markSql: str
   throw fenced({ stream: `${sourceCell}/${store}`, epoch, found: `not at ${applied} transactions of that epoch` })
 }
 
-function resetRead(fold: ReturnType<typeof foldOf>['fold']): void {
+function resetRead(fold: Fold): void {
   for (const { rows } of fold.tables.values()) {
     for (const row of rows.values()) {
       row.current = undefined
