@@ -17,7 +17,7 @@ const WHERE = [
   'test/**/*.test.ts'
 ]
 /** These judge latencies, or fill the machine by themselves. Tests on real databases that only judge results may run side by side. */
-const ALONE = /^test\/(?:e2e|fault|conformance|integration\/(?:capture|center|control|demo|gateway|replication))/
+const ALONE = /^test\/(?:e2e|fault|conformance|integration\/(?:demo|gateway|replication))/
 /** What starts servers may take minutes. */
 const SERVERS = /^test\/(integration|e2e|fault|conformance)\//
 /** What takes minutes: skipped by `--fast`. */

@@ -1,6 +1,6 @@
 import { isCellwayError } from '@cellway/base'
 import type { Envelope, Row, RowChange, TransactionHead } from '@cellway/change'
-import { afterRow, beforeRow, formatUnitPosition } from '@cellway/change'
+import { formatUnitPosition } from '@cellway/change'
 import type { ConflictClass, Decision, PolicyConfig } from '@cellway/conflict'
 import { decide, detect, policyOf } from '@cellway/conflict'
 import type { GatePass } from '../bootstrap/gate.ts'
@@ -17,6 +17,7 @@ import type { ApplyMetrics } from './metrics.ts'
 import type { Ownership } from './ownership.ts'
 import type { ParkedKeys } from './parked-keys.ts'
 import type { DataChange } from './prepare.ts'
+import { rowChangeOf } from './prepare.ts'
 import { deleteRowSql, lockRowSql, moveRowSql, replaceRowSql, withAbsent, writeRowSql } from './row-sql.ts'
 import type { SourcePart, SourceTransaction } from './source-stream.ts'
 import type { TargetTable } from './target-tables.ts'
@@ -289,12 +290,4 @@ export class ExactLane {
     const bytes = encodeChanges(envelope, head, [original])
     return { sourceCell, store, gtid: formatUnitPosition(head.id), target, keyRow, bytes }
   }
-}
-
-/** Values as views into the record: a large row is not copied. */
-function rowChangeOf(change: DataChange['change']): RowChange {
-  const { table } = change
-  if (change.kind === 'insert') return { kind: 'insert', table, after: afterRow(change) }
-  if (change.kind === 'delete') return { kind: 'delete', table, before: beforeRow(change) }
-  return { kind: 'update', table, before: beforeRow(change), after: afterRow(change) }
 }

@@ -1,5 +1,5 @@
-import type { CellValue, ChangeView, FragmentView, RowChangeView, TableIdentity } from '@cellway/change'
-import { afterRow, changesOf, readChange } from '@cellway/change'
+import type { CellValue, ChangeView, FragmentView, RowChange, RowChangeView, TableIdentity } from '@cellway/change'
+import { afterRow, beforeRow, changesOf, readChange } from '@cellway/change'
 import type { Repair } from '../repair/images.ts'
 import { repairOf } from '../repair/images.ts'
 import type { Opening } from './applied-positions.ts'
@@ -122,4 +122,12 @@ function reader(row: readonly CellValue[], columnOf: ReadonlyMap<string, number>
 export function textOf(value: CellValue): string {
   if (value === undefined || value === null) return ''
   return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString() : String(value)
+}
+
+/** Values as views into the record: a large row is not copied. */
+export function rowChangeOf(change: DataChange['change']): RowChange {
+  const { table } = change
+  if (change.kind === 'insert') return { kind: 'insert', table, after: afterRow(change) }
+  if (change.kind === 'delete') return { kind: 'delete', table, before: beforeRow(change) }
+  return { kind: 'update', table, before: beforeRow(change), after: afterRow(change) }
 }
