@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
+import { SETTING_PROBLEMS_MAX, settingProblems } from '@cellway/base'
 import { type Static, Type } from 'typebox'
+import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
-import { shapeProblems } from './config-problems.ts'
 import { configInvalid } from './errors.ts'
+
+Settings.Set({ maxErrors: SETTING_PROBLEMS_MAX })
 
 const MiB = 1024 * 1024
 const Port = (byDefault: number) => Type.Integer({ minimum: 0, maximum: 65_535, default: byDefault })
@@ -87,7 +90,7 @@ export function loadCenterConfig(file: string): CenterConfig {
 /** @throws CTR_CONFIG_INVALID with every problem */
 export function checkCenterConfig(document: unknown): CenterConfig {
   const filled = Value.Default(CenterConfigSchema, structuredClone(document))
-  const problems = shapeProblems(CenterConfigSchema, filled)
+  const problems = settingProblems(Value.Errors(CenterConfigSchema, filled))
   if (problems.length > 0) throw configInvalid({ problems })
   const config = filled as CenterConfig
   const relations = relationProblems(config)
@@ -99,7 +102,7 @@ export function checkCenterConfig(document: unknown): CenterConfig {
 export function loadTokenConfigs({ tokens, tokensFile }: CenterConfig): readonly TokenConfig[] {
   if (tokensFile === undefined) return tokens ?? []
   const document = readJson(tokensFile)
-  const problems = shapeProblems(TokensSchema, document).map((problem) => `${tokensFile}: ${problem}`)
+  const problems = settingProblems(Value.Errors(TokensSchema, document)).map((problem) => `${tokensFile}: ${problem}`)
   if (problems.length > 0) throw configInvalid({ problems })
   const list = document as readonly TokenConfig[]
   const relations = tokenProblems(list, tokensFile)

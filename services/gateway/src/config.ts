@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
+import { SETTING_PROBLEMS_MAX, settingProblems } from '@cellway/base'
 import { type Static, Type } from 'typebox'
+import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
-import { shapeProblems } from './config-problems.ts'
 import { configInvalid } from './errors.ts'
+
+Settings.Set({ maxErrors: SETTING_PROBLEMS_MAX })
 
 const Port = Type.Integer({ minimum: 0, maximum: 65535 })
 const Milliseconds = (byDefault: number, minimum = 1) => Type.Integer({ minimum, maximum: 3_600_000, default: byDefault })
@@ -116,7 +119,7 @@ export function loadGatewayConfig(file: string): GatewayConfig {
 /** @throws GW_CONFIG_INVALID with every problem. */
 export function checkGatewayConfig(document: unknown): GatewayConfig {
   const filled = Value.Default(GatewayConfigSchema, structuredClone(document))
-  const problems = shapeProblems(GatewayConfigSchema, filled)
+  const problems = settingProblems(Value.Errors(GatewayConfigSchema, filled))
   if (problems.length > 0) throw configInvalid({ problems })
   const config = filled as GatewayConfig
   const relations = relationProblems(config)

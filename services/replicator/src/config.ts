@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { SETTING_PROBLEMS_MAX, settingProblems } from '@cellway/base'
 import { POLICIES, type PolicyConfig } from '@cellway/conflict'
 import { type Static, Type } from 'typebox'
+import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
-import { shapeProblems } from './config-problems.ts'
 import { configInvalid } from './errors.ts'
 import type { MysqlConfig } from './store/session.ts'
+
+Settings.Set({ maxErrors: SETTING_PROBLEMS_MAX })
 
 const Port = Type.Integer({ minimum: 0, maximum: 65535 })
 const Milliseconds = (byDefault: number, minimum = 1) => Type.Integer({ minimum, maximum: 3_600_000, default: byDefault })
@@ -86,7 +89,7 @@ export function loadReplicatorConfig(file: string): ReplicatorConfig {
 /** @throws RPL_CONFIG_INVALID with every problem. */
 export function checkReplicatorConfig(document: unknown): ReplicatorConfig {
   const filled = Value.Default(ReplicatorConfigSchema, structuredClone(document))
-  const problems = shapeProblems(ReplicatorConfigSchema, filled)
+  const problems = settingProblems(Value.Errors(ReplicatorConfigSchema, filled))
   if (problems.length > 0) throw configInvalid({ problems })
   const config = filled as ReplicatorConfig
   const relations = relationProblems(config)

@@ -1,16 +1,20 @@
-import type { TSchema } from 'typebox'
-import { Settings } from 'typebox/system'
-import { Value } from 'typebox/value'
+/** Where a document breaks its schema, as a JSON Schema checker says it (typebox: `Value.Errors`). */
+export interface ShapeError {
+  readonly keyword: string
+  readonly instancePath: string
+  readonly schemaPath: string
+  readonly message: string
+  readonly params: object
+}
 
-/** typebox stops at 8 by default; an operator wants to mend everything in one round. */
-const PROBLEMS_MAX = 1_000
+/** A checker's own bound (typebox: 8) is too low: an operator wants to mend everything in one round. */
+export const SETTING_PROBLEMS_MAX = 1_000
 
-/** Every place where a document does not have the shape of its schema, one line each: path, what is wrong. */
-export function shapeProblems(schema: TSchema, document: unknown): string[] {
-  Settings.Set({ maxErrors: PROBLEMS_MAX })
+/** One line for each place where a configuration does not have the shape of its schema: path, what is wrong. */
+export function settingProblems(errors: Iterable<ShapeError>): string[] {
   const lines = new Set<string>()
   const choices = new Map<string, string[]>()
-  for (const { keyword, instancePath, schemaPath, message, params } of Value.Errors(schema, document)) {
+  for (const { keyword, instancePath, schemaPath, message, params } of errors) {
     const path = instancePath === '' ? '/' : instancePath
     if (keyword === 'additionalProperties') for (const name of listOf(params)) lines.add(`${instancePath}/${name}: there is no such setting`)
     // Says the same as the line above, or as the line about the whole choice below.
